@@ -1,0 +1,133 @@
+"""Every error that Cloudberth raises on purpose.
+
+::
+
+    CloudberthError                what, where, hint
+    ├── InvalidInput               the user's input is wrong: exit code 2, nothing was written
+    │   └── InvalidDeployment      a deployment file: all its problems at once
+    ├── Refused                    a safety rule says no (data would be lost, a file was edited): exit code 3
+    ├── EngineError                Terraform could not be run, or said no
+    │   └── EngineMissing          no usable Terraform, or an extra is not installed
+    └── BackendError               a runtime backend (storage, vector, cache, cloud API): kind and retry
+        ├── NotFound               also a FileNotFoundError
+        ├── PermissionDenied       also a PermissionError
+        └── Unavailable            also a ConnectionError
+
+The message of each is one line of *what*, prefixed by *where*; the *hint* says what to do.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class CloudberthError(Exception):
+    """Base of the tree.
+
+    what: what is wrong, one sentence without the place. where: the place, for people
+    (``berth.yaml:14:7 storage.lifecycle[0]``, ``aws_vpc.main``). hint: what to do about it.
+    """
+
+    exit_code = 1
+
+    def __init__(self, what: str, *, where: str = "", hint: str = "") -> None:
+        self.what = what
+        self.where = where
+        self.hint = hint
+        super().__init__(f"{where}: {what}" if where else what)
+
+
+class InvalidInput(CloudberthError):
+    """The user's input is wrong. Nothing was written."""
+
+    exit_code = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One thing that is wrong in a file, with its place.
+
+    line and column count from 1; 0 when the file has no such place. path: ``storage.lifecycle[0].after_days``.
+    """
+
+    file: str
+    line: int
+    column: int
+    path: str
+    what: str
+    hint: str = ""
+
+    @property
+    def where(self) -> str:
+        place = f"{self.file}:{self.line}:{self.column}" if self.line else self.file
+        return f"{place} {self.path}" if self.path else place
+
+    def __str__(self) -> str:
+        return f"{self.where}: {self.what}" + (f" ({self.hint})" if self.hint else "")
+
+
+class InvalidDeployment(InvalidInput):
+    """A deployment file with problems: all of them, in the order of the file."""
+
+    def __init__(self, problems: tuple[Problem, ...]) -> None:
+        self.problems = problems
+        super().__init__("\n".join(str(problem) for problem in problems))
+
+
+class Refused(CloudberthError):
+    """A safety rule says no; the hint names the flag or step that would allow it."""
+
+    exit_code = 3
+
+
+class EngineError(CloudberthError):
+    """Terraform could not be run, or said no."""
+
+
+class EngineMissing(EngineError):
+    """No usable Terraform, or the extra that brings it is not installed."""
+
+
+class Kind(StrEnum):
+    """What went wrong at a backend, the same on every vendor."""
+
+    NOT_FOUND = "not_found"
+    PERMISSION = "permission"
+    CONFLICT = "conflict"
+    RATE_LIMITED = "rate_limited"
+    UNAVAILABLE = "unavailable"
+    INVALID = "invalid"
+    UNEXPECTED = "unexpected"
+
+
+class BackendError(CloudberthError):
+    """A backend failed. retryable: whether the same call may succeed later."""
+
+    def __init__(
+        self, what: str, *, kind: Kind, retryable: bool = False, where: str = "", hint: str = ""
+    ) -> None:
+        super().__init__(what, where=where, hint=hint)
+        self.kind = kind
+        self.retryable = retryable
+
+
+class NotFound(BackendError, FileNotFoundError):
+    """The thing asked for does not exist."""
+
+    def __init__(self, what: str, *, where: str = "", hint: str = "") -> None:
+        BackendError.__init__(self, what, kind=Kind.NOT_FOUND, where=where, hint=hint)
+
+
+class PermissionDenied(BackendError, PermissionError):
+    """The credentials do not allow this."""
+
+    def __init__(self, what: str, *, where: str = "", hint: str = "") -> None:
+        BackendError.__init__(self, what, kind=Kind.PERMISSION, where=where, hint=hint)
+
+
+class Unavailable(BackendError, ConnectionError):
+    """The backend cannot be reached or does not answer; retrying can help."""
+
+    def __init__(self, what: str, *, where: str = "", hint: str = "") -> None:
+        BackendError.__init__(self, what, kind=Kind.UNAVAILABLE, retryable=True, where=where, hint=hint)
