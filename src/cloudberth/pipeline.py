@@ -1,5 +1,91 @@
 """The way of the data, in order. Start here.
 
-Each step is one function with one type in and one type out; everything that decides is pure, and only
-`cli/` and `server/` print, ask or leave files behind.
+::
+
+    berth.yaml ──read──► Deployment ─┐
+    apps/dify/<version>.yaml ─► App ─┴─lay_out──► files of the workspace
+        ├── rehearse / plan ──► Plan ──┬── price  ──► Estimate
+        │                              ├── review ──► Finding, …
+        │                              └── draw   ──► SVG
+        └── apply ──► facts ──wire──► environment of every service
+
+Each step is one function with one type in and one type out. What decides is pure; only `cli/` (and later
+`server/`) prints, asks and leaves files behind.
 """
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from cloudberth.apps.catalog import app_of
+from cloudberth.apps.model import App
+from cloudberth.cost.estimate import estimate
+from cloudberth.cost.model import Estimate
+from cloudberth.deployment.loader import load
+from cloudberth.deployment.model import Deployment
+from cloudberth.environment import wire as environment
+from cloudberth.findings.model import Finding
+from cloudberth.findings.review import review as review_plan
+from cloudberth.infra import workspace
+from cloudberth.infra.diagram import draw as draw_plan
+from cloudberth.infra.plan import Plan
+from cloudberth.infra.rehearsal import Rehearsal, StepDone
+from cloudberth.infra.rehearsal import rehearse as rehearse_workspace
+from cloudberth.infra.rehearsal import rehearse_plan as rehearse_plan_of
+
+Progress = Callable[[StepDone], None]
+
+
+def read(path: Path) -> Deployment:
+    """The deployment file as a value. Raises InvalidDeployment with every problem at once."""
+    return load(path, os.environ)
+
+
+def application(deployment: Deployment) -> App:
+    """What has to run: a release of Dify, or the user's own services."""
+    return app_of(deployment)
+
+
+def lay_out(deployment: Deployment, backend: workspace.Backend = workspace.LOCAL) -> dict[str, str]:
+    """The workspace's files, path → text."""
+    return workspace.lay_out(deployment, application(deployment), backend)
+
+
+def rehearse_plan(deployment: Deployment, progress: Progress | None = None) -> Plan:
+    """Plan offline: real Terraform, simulated providers. Leaves nothing behind."""
+    with tempfile.TemporaryDirectory(prefix="berth-") as folder:
+        workspace.write(lay_out(deployment), Path(folder))
+        return rehearse_plan_of(Path(folder), progress=progress)
+
+
+def rehearse(deployment: Deployment, progress: Progress | None = None) -> Rehearsal:
+    """The whole life offline: init, validate, plan, apply, a second plan, outputs, destroy."""
+    with tempfile.TemporaryDirectory(prefix="berth-") as folder:
+        workspace.write(lay_out(deployment), Path(folder))
+        return rehearse_workspace(Path(folder), progress=progress)
+
+
+def price(plan: Plan, deployment: Deployment) -> Estimate:
+    """What the plan costs a month, from dated prices and the file's usage assumptions."""
+    return estimate(plan, deployment.usage)
+
+
+def review(plan: Plan, deployment: Deployment) -> tuple[Finding, ...]:
+    """What is risky about the plan."""
+    return review_plan(plan, size=deployment.size, suppressions=deployment.suppress)
+
+
+def draw(plan: Plan) -> str:
+    """The plan as a picture (SVG)."""
+    return draw_plan(plan)
+
+
+def wire(
+    deployment: Deployment, facts: Mapping[str, Any], secret: Callable[[str], str] | None = None
+) -> dict[str, dict[str, str]]:
+    """Outputs → environment per service; secrets masked when no way to read them is given."""
+    return environment.wire(application(deployment), deployment, facts, secret)

@@ -1,0 +1,78 @@
+"""Deployment and application → the values of the Terraform root's variables (terraform/CONTRACT.md)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from cloudberth.apps.model import App, Service
+from cloudberth.deployment.facts import facts
+from cloudberth.deployment.model import Deployment
+
+
+def root_variables(deployment: Deployment, app: App) -> dict[str, Any]:
+    """Everything that goes into ``terraform.tfvars.json``. No secret is among it."""
+    return {
+        "name": deployment.name,
+        "region": deployment.region,
+        "app": {"name": app.name, "version": app.version, "health_path": "/healthz"},
+        "domain": deployment.domain.model_dump() if deployment.domain else None,
+        "network": deployment.network.model_dump(),
+        "access": deployment.access.model_dump(),
+        "compute": _compute(deployment, app),
+        "database": _database(deployment, app),
+        "cache": deployment.cache.model_dump() if deployment.cache else None,
+        "storage": _storage(deployment),
+        "cdn": {"enabled": deployment.storage.cdn, "paths": _cacheable_paths(app)},
+        "secrets": {name: secret.model_dump() for name, secret in sorted(app.secrets.items())},
+        "secret_references": {},
+        "logs": {"retention_days": deployment.logs.retention_days, "groups": sorted(app.services)},
+        "alarms": deployment.alarms.model_dump(),
+        "budget": deployment.budget.model_dump() if deployment.budget else None,
+        "backup": deployment.backup.model_dump(),
+        "tags": deployment.tags,
+    }
+
+
+def _compute(deployment: Deployment, app: App) -> dict[str, Any]:
+    compute = deployment.compute
+    machine = facts(deployment.cloud).machine(compute.app.machine_types[0])
+    return {
+        "architecture": machine.architecture,
+        "image": compute.image,
+        "app": compute.app.model_dump(),
+        "stateful": compute.stateful.model_dump(),
+        "schedules": [schedule.model_dump() for schedule in compute.schedules],
+        "internal_ports": internal_ports(app),
+    }
+
+
+def internal_ports(app: App) -> list[int]:
+    """Ports that the machines reach on each other: those of services that run on one machine only, and of
+    services which these call back."""
+    return sorted({service.port for service in app.services.values() if service.port and _crosses(service)})
+
+
+def _crosses(service: Service) -> bool:
+    return service.runs == "one" or any(route.internal for route in service.routes if hasattr(route, "internal"))
+
+
+def _database(deployment: Deployment, app: App) -> dict[str, Any] | None:
+    if deployment.database is None:
+        return None
+    return deployment.database.model_dump() | {
+        "name": app.databases[0] if app.databases else deployment.name.replace("-", "_"),
+        "names": list(app.databases),
+        "extensions": list(app.extensions),
+    }
+
+
+def _storage(deployment: Deployment) -> dict[str, Any]:
+    wanted = ("versioning", "lifecycle", "noncurrent_days", "abort_multipart_days", "force_destroy")
+    values = deployment.storage.model_dump()
+    return {name: values.get(name, False) for name in wanted}
+
+
+def _cacheable_paths(app: App) -> list[str]:
+    return sorted(
+        {route.path for service in app.services.values() for route in service.routes if route.cacheable}
+    )
