@@ -1,0 +1,208 @@
+"""What a cloud has: regions, zones, machines, limits. Read from ``<cloud>.yaml``, the same interface for every cloud."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from importlib import resources
+from typing import Any
+
+import yaml
+
+_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+GIB = 2**30
+
+
+def read_data(package: str, file: str) -> Any:
+    """A YAML data file that ships with a package."""
+    text = resources.files(package).joinpath(file).read_text(encoding="utf-8")
+    return yaml.load(text, Loader=_LOADER)  # noqa: S506 - the safe loader, in C where it exists
+
+
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """A kind of virtual machine. architecture: ``arm64`` or ``x86_64``."""
+
+    type: str
+    vcpus: int
+    memory_gib: float
+    architecture: str
+
+
+@dataclass(frozen=True, slots=True)
+class DatabaseClass:
+    """A kind of database server. max_connections: PostgreSQL's default limit, on the safe side."""
+
+    type: str
+    vcpus: int
+    memory_gib: float
+    architecture: str
+    max_connections: int
+
+
+@dataclass(frozen=True, slots=True)
+class CacheClass:
+    """A kind of cache node. memory_gib: for data."""
+
+    type: str
+    memory_gib: float
+
+
+@dataclass(frozen=True, slots=True)
+class Tier:
+    """A cheaper storage class. order: position in the waterfall, 0 is the warmest.
+
+    earliest_day: first day on which a rule may move an object there. stay_days: days that are billed at least.
+    readable: whether an object can be read without being restored first.
+    """
+
+    name: str
+    order: int
+    earliest_day: int
+    stay_days: int
+    readable: bool
+
+
+class Facts:
+    """The facts of one cloud. Unknown names give None; nothing here asks the cloud."""
+
+    def __init__(self, cloud: str, data: Mapping[str, Any]) -> None:
+        self.cloud = cloud
+        self._data = data
+        self.machines = _machines(data["machines"])
+        self._database = data["database"]
+        self.database_classes = self._database_classes()
+        self.cache_classes = {
+            name: CacheClass(name, float(gib)) for name, gib in data["cache"]["nodes"].items()
+        }
+        self.tiers = {
+            name: Tier(name, order, tier["earliest_day"], tier["stay_days"], tier["readable"])
+            for order, (name, tier) in enumerate(data["storage"]["tiers"].items())
+        }
+
+    @property
+    def regions(self) -> tuple[str, ...]:
+        return tuple(self._data["regions"])
+
+    def region_zones(self, region: str) -> int | None:
+        """Zones a new account can use; None: no such region."""
+        found = self._data["regions"].get(region)
+        return int(found["zones"]) if found else None
+
+    def region_place(self, region: str) -> str:
+        """Where the region is, for people; empty: no such region."""
+        found = self._data["regions"].get(region)
+        return str(found["place"]) if found else ""
+
+    def other_region(self, region: str) -> str | None:
+        """The separate offering that a region belongs to (needs another kind of account)."""
+        return self._data["other_regions"].get(region)
+
+    @property
+    def retention_days(self) -> tuple[int, ...]:
+        """Days that log groups accept; 0 is for ever."""
+        return tuple(self._data["retention_days"])
+
+    @property
+    def prefix_lengths(self) -> tuple[int, int]:
+        """Shortest and longest prefix of a network."""
+        return self._data["network"]["shortest_prefix"], self._data["network"]["longest_prefix"]
+
+    @property
+    def longest_subnet_prefix(self) -> int:
+        return int(self._data["network"]["longest_subnet_prefix"])
+
+    @property
+    def endpoints(self) -> tuple[str, ...]:
+        """Services that have interface endpoints."""
+        return tuple(self._data["endpoints"])
+
+    @property
+    def endpoints_without_nat(self) -> tuple[str, ...]:
+        """Endpoints that the machines need when there is no NAT gateway."""
+        return tuple(self._data["endpoints_without_nat"])
+
+    def machine(self, type: str) -> Machine | None:
+        return self.machines.get(type)
+
+    def database_class(self, type: str) -> DatabaseClass | None:
+        """A class with its own memory; None for the serverless one, whose memory follows its capacity."""
+        return self.database_classes.get(type)
+
+    @property
+    def serverless_class(self) -> str:
+        return str(self._database["serverless"])
+
+    def database_versions(self, engine: str) -> tuple[str, ...]:
+        """Major versions of an engine."""
+        return tuple(self._database["versions"][engine])
+
+    @property
+    def capacity_step(self) -> float:
+        return float(self._database["capacity_step"])
+
+    def max_connections(self, memory_gib: float) -> int:
+        """PostgreSQL's default max_connections on a server with this much (nominal) memory."""
+        rule = self._database["connections"]
+        usable = max(memory_gib * rule["usable_share"] - rule["reserved_gib"], 0)
+        return min(int(usable * GIB / rule["bytes_each"]), rule["most"])
+
+    def serverless_max_connections(self, min_capacity: float, max_capacity: float) -> int:
+        """The same for a serverless database: it follows the largest capacity, less when it may shrink to nearly 0."""
+        limit = self.max_connections(max_capacity * self._database["gib_per_capacity_unit"])
+        ceiling = self._database["connections"]["most_when_scaling_to_half"]
+        return min(limit, ceiling) if min_capacity <= self.capacity_step else limit
+
+    def cache_class(self, type: str) -> CacheClass | None:
+        return self.cache_classes.get(type)
+
+    @property
+    def cache_versions(self) -> tuple[str, ...]:
+        return tuple(self._data["cache"]["versions"])
+
+    @property
+    def storage_types(self) -> tuple[str, ...]:
+        """Values of storage.type that this cloud serves."""
+        return tuple(self._data["storage"]["types"])
+
+    @property
+    def tag_limits(self) -> tuple[int, int, str]:
+        """Longest key, longest value, reserved key prefix."""
+        limits = self._data["tags"]
+        return limits["key_length"], limits["value_length"], limits["reserved_prefix"]
+
+    def pattern(self, kind: str) -> str:
+        """Regular expression of an id: certificate, image, network, subnet."""
+        return str(self._data["patterns"][kind])
+
+    def _database_classes(self) -> dict[str, DatabaseClass]:
+        found = {}
+        for family, sizes in self._database["families"].items():
+            for size in sizes:
+                machine = self.machines[f"{family}.{size}"]
+                name = f"db.{machine.type}"
+                found[name] = DatabaseClass(
+                    name,
+                    machine.vcpus,
+                    machine.memory_gib,
+                    machine.architecture,
+                    self.max_connections(machine.memory_gib),
+                )
+        return found
+
+
+def _machines(families: Mapping[str, Any]) -> dict[str, Machine]:
+    found = {}
+    for family, facts_ in families.items():
+        for size, shape in facts_["sizes"].items():
+            vcpus, memory = shape if isinstance(shape, list) else (shape, shape * facts_["gib_per_vcpu"])
+            name = f"{family}.{size}"
+            found[name] = Machine(name, vcpus, float(memory), facts_["architecture"])
+    return found
+
+
+@cache
+def facts(cloud: str) -> Facts:
+    """The facts of a cloud (``aws``)."""
+    return Facts(cloud, read_data(__name__, f"{cloud}.yaml"))
