@@ -1,0 +1,187 @@
+provider "aws" {
+  region = var.region
+
+  default_tags {
+    tags = local.tags
+  }
+}
+
+locals {
+  # Deployment is the tag by which the budget, the anomaly monitor and the alarms find what belongs here.
+  tags = merge(var.tags, {
+    Deployment  = var.name
+    Application = var.app.name
+    ManagedBy   = "cloudberth"
+  })
+
+  https = var.domain != null
+  zone  = var.domain == null ? null : var.domain.zone
+
+  # CloudFront takes certificates of us-east-1 only. Without a domain it brings its own; with a zone one is issued
+  # there; a given certificate fits only if it is already there.
+  cdn_has_certificate = var.domain == null ? true : var.domain.zone != null || var.region == "us-east-1"
+  behind_cdn          = var.cdn.enabled && local.cdn_has_certificate
+
+  # Deletion is guarded in the database's own setting; without a database, by the bucket's.
+  protected = var.database == null ? !var.storage.force_destroy : var.database.deletion_protection
+}
+
+################################################################################
+# Network and way in
+################################################################################
+
+module "network" {
+  source = "./modules/network"
+
+  name = var.name
+  tags = local.tags
+
+  region                   = var.region
+  cidr                     = var.network.cidr
+  zones                    = var.network.zones
+  nat                      = var.network.nat
+  endpoints                = var.network.endpoints
+  flow_logs                = var.network.flow_logs
+  flow_logs_retention_days = var.logs.retention_days
+  existing                 = var.network.existing
+
+  allowed_cidrs  = var.access.allowed_cidrs
+  behind_cdn     = local.behind_cdn
+  https          = local.https
+  internal_ports = var.compute.internal_ports
+}
+
+module "dns" {
+  source = "./modules/dns"
+
+  name = var.name
+  tags = local.tags
+
+  zone       = local.zone
+  network_id = module.network.id
+}
+
+module "balancer" {
+  source = "./modules/balancer"
+
+  name = var.name
+  tags = local.tags
+
+  network_id     = module.network.id
+  subnets        = module.network.public_subnets
+  security_group = module.network.security_groups.balancer
+  ipv6           = module.network.ipv6
+
+  domain_name    = try(var.domain.name, null)
+  certificate    = try(var.domain.certificate, null)
+  zone_id        = module.dns.zone_id
+  create_records = local.zone != null && !local.behind_cdn
+
+  health_path          = var.app.health_path
+  idle_timeout_seconds = var.access.idle_timeout_seconds
+  deletion_protection  = local.protected
+  access_logs          = var.access.access_logs
+  retention_days       = var.logs.retention_days
+
+  firewall      = var.access.waf
+  behind_cdn    = local.behind_cdn
+  allowed_cidrs = var.access.allowed_cidrs
+  own_addresses = module.network.nat_addresses
+}
+
+################################################################################
+# Secrets and logs
+################################################################################
+
+module "secrets" {
+  source = "./modules/secrets"
+
+  name = var.name
+  tags = local.tags
+
+  references = var.secret_references
+  secrets = merge(
+    var.secrets,
+    { for name in var.database == null ? [] : ["database_password"] : name => { length = 40, format = "alphanumeric", purpose = "Password of the database user" } },
+    { for name in var.cache == null ? [] : ["cache_password"] : name => { length = 40, format = "alphanumeric", purpose = "Password of the cache" } },
+  )
+}
+
+module "logs" {
+  source = "./modules/logs"
+
+  name = var.name
+  tags = local.tags
+
+  groups         = var.logs.groups
+  retention_days = var.logs.retention_days
+}
+
+################################################################################
+# Data
+################################################################################
+
+module "storage" {
+  source = "./modules/storage"
+
+  name = var.name
+  tags = local.tags
+
+  versioning           = var.storage.versioning
+  lifecycle_rules      = var.storage.lifecycle
+  noncurrent_days      = var.storage.noncurrent_days
+  abort_multipart_days = var.storage.abort_multipart_days
+  force_destroy        = var.storage.force_destroy
+}
+
+module "database" {
+  source = "./modules/database"
+  count  = var.database == null ? 0 : 1
+
+  name = var.name
+  tags = local.tags
+
+  engine         = var.database.engine
+  engine_version = var.database.version
+  machine_type   = var.database.machine_type
+  storage_gb     = var.database.storage_gb
+  max_storage_gb = var.database.max_storage_gb
+  multi_zone     = var.database.multi_zone
+  min_capacity   = var.database.min_capacity
+  max_capacity   = var.database.max_capacity
+  database_name  = var.database.name
+
+  password_secret = module.secrets.ids["database_password"]
+  subnets         = module.network.data_subnets
+  security_group  = module.network.security_groups.database
+
+  deletion_protection   = var.database.deletion_protection
+  final_snapshot        = var.backup.final_snapshot
+  backup_retention_days = var.backup.retention_days
+  backup_window         = var.backup.window
+  maintenance_window    = var.backup.maintenance
+  log_retention_days    = var.logs.retention_days
+}
+
+module "cache" {
+  source = "./modules/cache"
+  count  = var.cache == null ? 0 : 1
+
+  name = var.name
+  tags = local.tags
+
+  machine_type   = var.cache.machine_type
+  engine_version = var.cache.version
+  replicas       = var.cache.replicas
+  multi_zone     = var.cache.multi_zone
+
+  password_secret = module.secrets.ids["cache_password"]
+  subnets         = module.network.data_subnets
+  security_group  = module.network.security_groups.cache
+
+  final_snapshot        = var.backup.final_snapshot
+  backup_retention_days = var.backup.retention_days
+  backup_window         = var.backup.window
+  maintenance_window    = var.backup.maintenance
+  log_retention_days    = var.logs.retention_days
+}

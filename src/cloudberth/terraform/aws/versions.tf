@@ -1,0 +1,11 @@
+terraform {
+  # Write-only arguments and ephemeral resources keep secret values out of plan and state: 1.11 is the first release with both.
+  required_version = ">= 1.11.0"
+
+  required_providers {
+    aws = {
+      source  = "hashicorp/aws"
+      version = "~> 6.69"
+    }
+  }
+}
