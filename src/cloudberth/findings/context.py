@@ -1,0 +1,141 @@
+"""What a rule may ask about a plan: resources by type, what belongs to what, the size of the deployment."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+
+from cloudberth.findings.bundle import Bundle, read_bundle
+from cloudberth.findings.values import at
+from cloudberth.infra.plan import Plan, Resource
+
+_KEY = re.compile(r"\[[^\]]*\]")
+_MODULE = re.compile(r"(?:module\.[^.\[]+(?:\[[^\]]*\])?\.)*")
+_IDENTITIES = ("id", "arn", "name", "bucket", "identifier", "cluster_identifier", "replication_group_id")
+
+
+@dataclass(frozen=True, slots=True)
+class Companions:
+    """Resources that belong to another one, e.g. the versioning of a bucket.
+
+    uncertain: there is one of that type whose owner is only known after apply and whose configuration names
+    none; a rule must then not call the companion missing.
+    """
+
+    found: tuple[Resource, ...]
+    uncertain: bool
+
+    @property
+    def missing(self) -> bool:
+        return not self.found and not self.uncertain
+
+
+class Context:
+    """A plan, prepared for questions.
+
+    size: ``small``, ``medium``, ``large``, or None when nobody said (then production is assumed). stack: path
+    → text of the files that run on the machines, where the caller has them; what user data holds is added.
+    """
+
+    def __init__(self, plan: Plan, size: str | None = None, stack: Mapping[str, str] | None = None) -> None:
+        self.plan = plan
+        self.size = size
+        self._stack = dict(stack or {})
+        self._by_type: dict[str, list[Resource]] = {}
+        for resource in plan.managed():
+            self._by_type.setdefault(resource.type, []).append(resource)
+
+    @property
+    def production(self) -> bool:
+        """Everything but the small size, which is documented as one for trying out."""
+        return self.size != "small"
+
+    def of_type(self, *types: str) -> Iterator[Resource]:
+        """Managed resources of these types that exist after the plan, type by type in plan order."""
+        for name in types:
+            yield from self._by_type.get(name, ())
+
+    def has(self, *types: str) -> bool:
+        return any(name in self._by_type for name in types)
+
+    def companions(self, owner: Resource, types: Iterable[str], attribute: str) -> Companions:
+        """Resources of these types that belong to owner: their attribute or configuration points at it."""
+        found: list[Resource] = []
+        uncertain = False
+        for candidate in self.of_type(*types):
+            belongs = self.points_at(candidate, attribute, owner)
+            if belongs:
+                found.append(candidate)
+            uncertain = uncertain or belongs is None
+        return Companions(tuple(found), uncertain)
+
+    def points_at(self, candidate: Resource, attribute: str, owner: Resource) -> bool | None:
+        """Whether candidate's attribute names owner; None when the plan cannot tell."""
+        if self.refers(candidate, owner):
+            return True
+        node = at(candidate, attribute)
+        if node.known:
+            values = node.texts or (node.text,)
+            return any(identity in values for identity in _identities(owner))
+        if node.unknown and not any(self.refers(candidate, other) for other in self.of_type(owner.type)):
+            return None
+        return False
+
+    def refers(self, source: Resource, target: Resource) -> bool:
+        """Whether source's configuration names target.
+
+        A reference without a key names every instance, except where source and target are instances of the
+        same ``for_each``: then each belongs to the one with its own key.
+        """
+        return any(self._names(source, reference, target) for reference in source.references)
+
+    def _names(self, source: Resource, reference: str, target: Resource) -> bool:
+        if reference == target.address:
+            return True
+        if base(reference) != base(target.address) or not _same_module(source, reference, target):
+            return False
+        if reference.endswith("]"):
+            return _last_key(reference) == _last_key(target.address)
+        if target.key is None or source.key is None or source.key == target.key:
+            return True
+        return not self._has_instance(target, source.key)
+
+    def _has_instance(self, target: Resource, key: str | int) -> bool:
+        bare = base(target.address)
+        return any(r.key == key and base(r.address) == bare for r in self._by_type.get(target.type, ()))
+
+    @cached_property
+    def bundle(self) -> Bundle:
+        """What runs on the machines: the given stack and everything readable in the plan's user data."""
+        return read_bundle(self.plan, self._stack)
+
+
+def base(address: str) -> str:
+    """An address without its keys: ``module.a["x"].aws_subnet.b[0]`` → ``module.a.aws_subnet.b``."""
+    return _KEY.sub("", address)
+
+
+def _last_key(address: str) -> str:
+    return address[address.rindex("[") :] if address.endswith("]") else ""
+
+
+def _module(address: str) -> str:
+    """``module.a["x"].aws_subnet.b[0]`` → ``module.a["x"].``."""
+    match = _MODULE.match(address)
+    return match.group(0) if match else ""
+
+
+def _same_module(source: Resource, reference: str, target: Resource) -> bool:
+    """Whether a reference can mean the target's instance of a module that is itself repeated."""
+    named, wanted = _module(reference), _module(target.address)
+    if "[" in named:
+        return named == wanted
+    own = _module(source.address)
+    return own == wanted or base(own) != base(wanted)
+
+
+def _identities(resource: Resource) -> tuple[str, ...]:
+    nodes = (at(resource, name) for name in _IDENTITIES)
+    return tuple(node.text for node in nodes if node.known)
