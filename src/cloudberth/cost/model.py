@@ -23,7 +23,10 @@ class Quantity:
     """How much of one thing a resource uses in a month (730 hours).
 
     fixed: True when it follows from the plan alone; False when it rests on usage assumptions (named by
-    assumption, keys of the usage section).
+    assumption, keys of the usage section). upper_bound: priced in place of an unknown price, and said so (the
+    on-demand price of a spot machine). missing: why the quantity itself is not known from the plan; such a
+    line is unknown whatever the prices say. resource: Terraform address, ``""`` for the deployment as a
+    whole.
     """
 
     resource: str
@@ -33,11 +36,13 @@ class Quantity:
     amount: Decimal
     fixed: bool = True
     assumptions: tuple[str, ...] = ()
+    upper_bound: PriceKey | None = None
+    missing: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Price:
-    """A dated fact. tier_start: quantity a month from which it applies."""
+    """A dated fact. tier_start: quantity a month from which it applies; source: the citation, in words."""
 
     key: PriceKey
     usd: Decimal
@@ -50,23 +55,31 @@ class Price:
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """A priced quantity; monthly is None when the price is unknown (reason says why)."""
+    """A priced quantity; monthly is None when the price is unknown (reason says why).
+
+    prices: the tiers that apply, lowest first. free: the part of the amount that the account's monthly free
+    allowance covers. note: what a reader should know about a known price (an upper bound, a moving spot
+    price).
+    """
 
     quantity: Quantity
     prices: tuple[Price, ...]
     monthly: Decimal | None
     reason: str = ""
+    free: Decimal = Decimal(0)
+    note: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Assumption:
-    """A usage figure: given in the file, or the default of the size."""
+    """A usage figure: given in the file, or the default of the size, or worked out from other figures."""
 
     key: str
     value: Decimal
     unit: str
     given: bool
     description: str
+    derived_from: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +88,11 @@ class Estimate:
     assumptions: tuple[Assumption, ...]
     unpriced_types: tuple[str, ...]
     """Resource types in the plan for which no quantity function exists (not known to be free)."""
+    region: str = ""
+    free_resources: int = 0
+    """Resources of types that are known to cost nothing."""
+    notes: tuple[str, ...] = ()
+    """What a reader should know about the whole: old prices, allowances that were applied."""
 
     @property
     def monthly(self) -> Decimal:
@@ -84,8 +102,13 @@ class Estimate:
     @property
     def fixed_monthly(self) -> Decimal:
         return sum(
-            (line.monthly for line in self.lines if line.monthly is not None and line.quantity.fixed), Decimal(0)
+            (line.monthly for line in self.lines if line.monthly is not None and line.quantity.fixed),
+            Decimal(0),
         )
+
+    @property
+    def usage_monthly(self) -> Decimal:
+        return self.monthly - self.fixed_monthly
 
     @property
     def unknown(self) -> tuple[Line, ...]:

@@ -1,0 +1,1 @@
+"""Quantities per resource type; prices are kept apart (cost/pricebook.py)."""

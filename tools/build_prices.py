@@ -1,0 +1,193 @@
+"""Make the shipped price book from dated facts.
+
+    python tools/build_prices.py FACTS.csv
+
+reads a facts file (``provider,region,service,sku,unit,price_usd,date_of_price,source,confidence,…,note``)
+and the facts kept in the repository (``cost/prices/additions.csv`` with their citations in
+``additions.json``), and writes ``cost/prices/aws.csv`` and ``cost/prices/sources.json``. Without FACTS the
+rows of the present book that do not come from the additions are kept, so that adding a fact needs nothing
+but the repository.
+
+Rules: a fact of low confidence is left out; one that ``rejected.csv`` names is left out, with the reason
+there; of several facts about the same thing the most trusted and then the newest is taken; two equally good
+facts that differ stop the build; a spot price that is more than a year older than the newest fact is left
+out, because spot moves.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import json
+import re
+import sys
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from dataclasses import astuple, dataclass, fields, replace
+from datetime import date, timedelta
+from decimal import Decimal
+from pathlib import Path
+
+FOLDER = Path(__file__).resolve().parent.parent / "src" / "cloudberth" / "cost" / "prices"
+TRUST = {"high": 0, "medium": 1}
+EGRESS_TIERS = {"first 10tb": 0, "next 40tb": 10240, "next 100tb": 51200, "over 150tb": 153600}
+
+
+@dataclass(frozen=True)
+class Fact:
+    provider: str
+    region: str
+    service: str
+    sku: str
+    unit: str
+    tier_start: str
+    usd: str
+    as_of: str
+    source: str
+    confidence: str
+    note: str
+
+    @property
+    def key(self) -> tuple[str, ...]:
+        return (self.provider, self.service, self.sku, self.region, self.unit, self.tier_start)
+
+    @property
+    def order(self) -> tuple[object, ...]:
+        return (self.provider, self.service, self.sku, self.region, self.unit, Decimal(self.tier_start))
+
+
+def plain(text: str) -> str:
+    """A decimal without exponent or trailing zeros: 0.30 → 0.3, 1E+2 → 100."""
+    value = Decimal(text).normalize()
+    return f"{value:f}"
+
+
+def day(text: str) -> str:
+    """An ISO date; a month alone means its first day (the fact is at least that old)."""
+    return date.fromisoformat(text if len(text) > 7 else f"{text}-01").isoformat()
+
+
+def source_id(citation: str) -> str:
+    """A short, stable id: the golden's test name, or words of the citation."""
+    golden = re.search(r"aws/testdata/(\w+?)_test", citation)
+    if golden:
+        return f"infracost-{golden.group(1).replace('_', '-')}"
+    if "api-evangelist" in citation:
+        return "api-evangelist-elb"
+    words = re.sub(r"\(.*?\)", " ", citation.lower())
+    words = re.sub(r"@\w+|pypi|github file|data/\S+|mysql/\S+|gh-pages", " ", words)
+    return "-".join(re.findall(r"[a-z0-9.]+", words))[:48].strip("-.")
+
+
+def named(service: str, sku: str) -> tuple[str, str, int]:
+    """The book's (service, sku, tier start) of a facts file's names."""
+    if service == "ec2":
+        machine, purchase, _ = sku.split("/")
+        return ("ec2-spot" if purchase == "spot" else "ec2"), machine, 0
+    if service == "egress-internet":
+        start = sku.split("-")[0]
+        return "data-transfer", "internet-out", {0: 0, 10000: 10240, 50000: 51200, 150000: 153600}[int(start)]
+    if service == "data-transfer":
+        if sku.startswith("internet"):
+            return service, "internet-out", EGRESS_TIERS[sku[sku.index("(") + 1 : -1]]
+        return service, {"intra-region data transfer": "inter-zone"}.get(sku, sku.replace(" ", "-")), 0
+    return service, {"backup-over-free": "backup"}.get(sku, sku), 0
+
+
+def read_facts(path: Path, provider: str, sources: dict[str, str]) -> Iterator[Fact]:
+    for row in csv.DictReader(path.open(encoding="utf-8", newline="")):
+        if row["provider"] != provider or row["confidence"] not in TRUST:
+            continue
+        service, sku, start = named(row["service"], row["sku"])
+        source = source_id(row["source"])
+        if not row["source"].startswith("same "):
+            sources.setdefault(source, row["source"])
+        note = "" if row["note"] in ("derived cost/qty", "exact rate") else row["note"]
+        yield Fact(
+            provider, row["region"], service, sku, row["unit"], str(start), plain(row["price_usd"]),
+            day(row["date_of_price"]), source, row["confidence"], note,
+        )  # fmt: skip
+
+
+def read_book(path: Path) -> Iterator[Fact]:
+    for row in csv.DictReader(path.open(encoding="utf-8", newline="")):
+        yield Fact(**{f.name: row[f.name] for f in fields(Fact)})
+
+
+def rejected(path: Path) -> set[tuple[str, ...]]:
+    return {
+        (r["provider"], r["region"], r["service"], r["sku"], r["unit"], plain(r["usd"]))
+        for r in csv.DictReader(path.open(encoding="utf-8", newline=""))
+    }
+
+
+def choose(facts: Iterable[Fact], refused: set[tuple[str, ...]]) -> list[Fact]:
+    """One fact per key, by the rules above. Raises SystemExit on two equally good facts that differ."""
+    groups: dict[tuple[str, ...], list[Fact]] = defaultdict(list)
+    for fact in facts:
+        if (fact.provider, fact.region, fact.service, fact.sku, fact.unit, fact.usd) not in refused:
+            groups[fact.key].append(fact)
+    newest = max(date.fromisoformat(f.as_of) for group in groups.values() for f in group)
+    chosen = []
+    for key, group in groups.items():
+        best = max(group, key=lambda f: (-TRUST[f.confidence], f.as_of))
+        rivals = {f.usd for f in group if (f.confidence, f.as_of) == (best.confidence, best.as_of)}
+        if len(rivals) > 1:
+            sys.exit(f"facts differ for {' '.join(key)}: {', '.join(sorted(rivals))} (reject all but one)")
+        stale_spot = best.service == "ec2-spot" and newest - date.fromisoformat(best.as_of) > timedelta(
+            days=365
+        )
+        if not stale_spot:
+            chosen.append(best)
+    return sorted(chosen, key=lambda f: f.order)
+
+
+def write(path: Path, text: str) -> None:
+    aside = path.with_suffix(path.suffix + ".new")
+    aside.write_text(text, encoding="utf-8")
+    aside.replace(path)
+
+
+def as_csv(facts: list[Fact]) -> str:
+    lines = [",".join(f.name for f in fields(Fact))]
+    lines += [",".join(f'"{v}"' if "," in v else v for v in astuple(fact)) for fact in facts]
+    return "\n".join(lines) + "\n"
+
+
+def build(facts_file: Path | None, folder: Path = FOLDER) -> int:
+    """Write the book of a folder; the number of rows written."""
+    added_sources: dict[str, str] = json.loads((folder / "additions.json").read_text("utf-8"))
+    sources = dict(added_sources)
+    facts = [replace(f, usd=plain(f.usd)) for f in read_book(folder / "additions.csv")]
+    unknown = sorted({f.source for f in facts} - set(sources))
+    if unknown:
+        sys.exit(f"additions.json has no citation for: {', '.join(unknown)}")
+    if facts_file is not None:
+        facts += read_facts(facts_file, "aws", sources)
+    elif (folder / "aws.csv").exists():
+        known: dict[str, str] = json.loads((folder / "sources.json").read_text("utf-8"))
+        kept = [f for f in read_book(folder / "aws.csv") if f.source not in added_sources]
+        sources |= {f.source: known[f.source] for f in kept}
+        facts += kept
+    chosen = choose(facts, rejected(folder / "rejected.csv"))
+    grants = csv.DictReader((folder / "grants.csv").open(encoding="utf-8", newline=""))
+    used = {f.source for f in chosen} | {row["source"] for row in grants}
+    write(folder / "aws.csv", as_csv(chosen))
+    write(
+        folder / "sources.json",
+        json.dumps({k: v for k, v in sorted(sources.items()) if k in used}, indent=1, ensure_ascii=False)
+        + "\n",
+    )
+    return len(chosen)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="Make the shipped price book from dated facts.")
+    parser.add_argument(
+        "facts", nargs="?", type=Path, help="a facts file; default: the rows already in the book"
+    )
+    print(f"{build(parser.parse_args().facts)} prices written to {FOLDER}")
+
+
+if __name__ == "__main__":
+    main()
