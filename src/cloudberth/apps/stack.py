@@ -1,0 +1,126 @@
+"""What runs on the machines, as the files of the workspace's ``stack/`` folder (terraform/CONTRACT.md)."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from cloudberth.apps.compose import ONCE, Surroundings, compose_file, mirrored
+from cloudberth.apps.model import GROUPS, App, Group, Service, in_group
+from cloudberth.apps.references import bind
+from cloudberth.apps.router import CONFIG, router_config
+from cloudberth.apps.settings import Settings, settings
+from cloudberth.apps.terraform_text import for_terraform
+from cloudberth.deployment.model import Deployment
+from cloudberth.environment.template import parse
+from cloudberth.environment.wire import templates
+from cloudberth.errors import InvalidInput
+
+COMPOSE_IMAGE = "docker/compose-bin:v2.39.4"
+"""Carries the Compose plugin (a static binary, /docker-compose): nothing comes from outside the image registry."""
+
+_ROUTER_SECONDS = 3600
+"""Silence the router bears; Dify's own router has the same."""
+
+
+def stack(app: App, deployment: Deployment) -> dict[str, str]:
+    """Relative path → content. The same deployment always gives the same files.
+
+    Raises InvalidInput for references that lead nowhere and values that an environment cannot carry.
+    """
+    chosen = settings(app, deployment)
+    router = router_config(
+        app, read_seconds=_ROUTER_SECONDS, idle_seconds=deployment.access.idle_timeout_seconds
+    )
+    app = app.model_copy(update={"texts": {**app.texts, CONFIG: router}})
+    files: dict[str, str] = {}
+    for group in GROUPS:
+        for name in in_group(app, group):
+            files[f"{group}/env/{name}.env"] = _env_file(app, name, chosen, group)
+            files |= _configs(app, name, chosen, group)
+    files = {path: text for path, text in files.items() if text}
+    release = _release(app, files)
+    around = Surroundings(
+        deployment.size,
+        deployment.compute.registry_mirror,
+        _cloud(deployment.cloud)["logging"],
+        frozenset(path.split("/")[2].removesuffix(".env") for path in files if "/env/" in path),
+    )
+    for group in GROUPS:
+        files[f"{group}/compose.yaml"] = for_terraform(compose_file(app, group, around, release))
+    files["stack.json"] = _index(app, around, release)
+    return dict(sorted(files.items()))
+
+
+@cache
+def _cloud(name: str) -> dict[str, Any]:
+    path = Path(__file__).parent / "clouds" / f"{name}.yaml"
+    document: dict[str, Any] = yaml.safe_load(path.read_text(encoding="utf-8"))
+    return document
+
+
+def _env_file(app: App, name: str, chosen: Settings, group: Group) -> str:
+    """``KEY=value`` lines, read as they are (Compose's raw format): no quotes, no line breaks."""
+    lines = []
+    for key, template in sorted(templates(app, name, chosen, group).items()):
+        if any(
+            "\n" in part or "\r" in part or "\0" in part for part in parse(template) if isinstance(part, str)
+        ):
+            raise InvalidInput(
+                "an environment variable cannot hold a line break", where=f"services.{name}.env.{key}"
+            )
+        lines.append(f"{key}={for_terraform(template)}\n")
+    return "".join(lines)
+
+
+def _configs(app: App, name: str, chosen: Settings, group: Group) -> dict[str, str]:
+    where = f"services.{name}.files"
+    return {
+        f"{group}/files/{name}/{file}": for_terraform(bind(text, app, group, chosen.values, where))
+        for file, text in ((file, app.texts[file]) for file in app.services[name].files.values())
+    }
+
+
+def _release(app: App, files: dict[str, str]) -> str:
+    """Names what the database has to be prepared for: the app machines wait until exactly this has happened."""
+    once = {
+        name: service.model_dump(mode="json")
+        for name, service in app.services.items()
+        if service.runs == ONCE
+    }
+    theirs = {path: text for path, text in files.items() if path.split("/")[2].removesuffix(".env") in once}
+    text = json.dumps([once, theirs], sort_keys=True)
+    return f"{app.name}-{app.version}-{hashlib.sha256(text.encode()).hexdigest()[:8]}"
+
+
+def _index(app: App, around: Surroundings, release: str) -> str:
+    document = {
+        "release": release,
+        "images": sorted({mirrored(service.image, around.mirror) for service in app.services.values()}),
+        "queue": app.queue.model_dump(mode="json") if app.queue else None,
+        "groups": {group: _group(in_group(app, group), around) for group in GROUPS},
+    }
+    return json.dumps(document, indent=2, sort_keys=True) + "\n"
+
+
+def _group(services: dict[str, Service], around: Surroundings) -> dict[str, Any]:
+    """once and services: names in order. owners: file below the group's folder → uid:gid. volumes: name → uid:gid."""
+    return {
+        "once": [name for name, service in services.items() if service.runs == ONCE],
+        "services": [name for name, service in services.items() if service.runs != ONCE],
+        "compose_image": mirrored(COMPOSE_IMAGE, around.mirror),
+        "owners": {
+            f"files/{name}/{file}": service.user
+            for name, service in services.items()
+            for file in service.files.values()
+            if service.user
+        },
+        "volumes": {
+            v.name: v.owner for service in services.values() for v in service.volumes if v.persistent
+        },
+    }
