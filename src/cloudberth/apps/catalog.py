@@ -1,4 +1,4 @@
-"""Where applications come from: release files (``<app>/<version>.yaml``) and the services of a deployment file.
+"""Where applications come from: release files (``<app>/<version>.yaml``) and a deployment file's services.
 
 A release file may extend an earlier one: mappings are merged, lists and texts replaced, ``null`` removes.
 """
@@ -10,7 +10,7 @@ import re
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import yaml
 from pydantic import ValidationError
@@ -27,7 +27,7 @@ _FOLDER = Path(__file__).parent
 
 
 def versions(app: str) -> tuple[str, ...]:
-    """The releases of an application that can be deployed, newest last; empty when there is no such application."""
+    """The releases of an application that can be deployed, newest last; empty when there is no such."""
     names = [path.stem for path in (_FOLDER / app).glob("*.yaml")] if app.isidentifier() else []
     return tuple(sorted(names, key=_number))
 
@@ -57,7 +57,9 @@ def app(name: str, version: str | None = None) -> App:
 
 @cache
 def _release(name: str, version: str) -> dict[str, Any]:
-    document = yaml.safe_load((_FOLDER / name / f"{version}.yaml").read_text(encoding="utf-8"))
+    document: dict[str, Any] = yaml.safe_load(
+        (_FOLDER / name / f"{version}.yaml").read_text(encoding="utf-8")
+    )
     base = document.pop("extends", None)
     if base:
         document = merged(_release(name, base), document)
@@ -167,5 +169,5 @@ def _validated(document: Mapping[str, Any]) -> App:
     except ValidationError as error:
         first = error.errors()[0]
         place = ".".join(str(step) for step in first["loc"])
-        what = cast(str, first["msg"]).removeprefix("Value error, ")
+        what = first["msg"].removeprefix("Value error, ")
         raise InvalidInput(what, where=place or "services") from None

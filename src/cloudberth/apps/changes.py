@@ -23,7 +23,7 @@ class Difference:
 
 @dataclass(frozen=True, slots=True)
 class Changes:
-    """Two releases compared. variables: per service that both have, those of new services under their name too."""
+    """Two releases compared. variables: by service, also of services that only one of them has."""
 
     before: str
     after: str
@@ -79,7 +79,7 @@ def _secrets(app: App) -> dict[str, str]:
 
 
 def _variables(app: App) -> dict[str, dict[str, str]]:
-    """service → variable → template; variables of all variants of a group (storage types, tracing on and off)."""
+    """service → variable → template, with all variants of a group (storage types, tracing on and off)."""
     found: dict[str, dict[str, str]] = {}
     for name, service in app.services.items():
         variables: dict[str, str] = {}

@@ -28,17 +28,19 @@ _HEAD = """\
 class _Indented(yaml.SafeDumper):
     """Lists stand under their key, as people write them."""
 
-    def increase_indent(self, flow: bool = False, indentless: bool = False) -> None:
+    def increase_indent(self, flow: bool = False, indentless: bool = False) -> None:  # noqa: ARG002
         super().increase_indent(flow, False)
 
-    def ignore_aliases(self, data: Any) -> bool:
+    def ignore_aliases(self, data: Any) -> bool:  # noqa: ARG002
         return True
 
 
 @dataclass(frozen=True, slots=True)
 class Surroundings:
-    """What the cloud and the deployment add. mirror: registry put before every image. logging: driver and options.
-    with_env: services that have an env file."""
+    """What the cloud and the deployment add.
+
+    mirror: registry put before every image. logging: driver and options. with_env: services with an env file.
+    """
 
     size: Size
     mirror: str | None
@@ -51,7 +53,7 @@ def compose_file(app: App, group: Group, around: Surroundings, release: str) -> 
     services = in_group(app, group)
     document: dict[str, Any] = {
         "name": "cloudberth",
-        "services": {name: _service(app, group, name, around) for name in services},
+        "services": {name: _service(app, name, around) for name in services},
         "networks": _networks(app, services.values()),
     }
     volumes = {
@@ -67,7 +69,7 @@ def compose_file(app: App, group: Group, around: Surroundings, release: str) -> 
     return _HEAD.format(group=group, release=release, run=RUN) + text
 
 
-def _service(app: App, group: Group, name: str, around: Surroundings) -> dict[str, Any]:
+def _service(app: App, name: str, around: Surroundings) -> dict[str, Any]:
     service = app.services[name]
     once = service.runs == "once"
     values: dict[str, Any] = {
@@ -83,7 +85,7 @@ def _service(app: App, group: Group, name: str, around: Surroundings) -> dict[st
         "tmpfs": list(service.tmpfs),
         "depends_on": {other: {"condition": _condition(app.services[other])} for other in service.after},
         "healthcheck": _healthcheck(service),
-        # Not unless-stopped: after a reboot nothing may start before boot.py has mounted disks and read secrets.
+        # Not unless-stopped: after a reboot boot.py mounts disks and reads secrets before anything may start.
         "restart": "no" if once else "on-failure",
         "stop_grace_period": f"{service.stop_seconds}s",
         **_limits(app, service, service.resources[around.size]),
@@ -105,7 +107,7 @@ def mirrored(image: str, mirror: str | None) -> str:
 
 
 def published(app: App, name: str) -> bool:
-    """Whether a service has a port on its machine: the router, and what app machines call on the stateful one."""
+    """Whether a service has a port on its machine: the router, and what app machines call on the other."""
     return name == "router" or crosses(app, name)
 
 
@@ -198,7 +200,7 @@ def _mounts(service: Service) -> list[dict[str, Any]]:
 
 
 def _volume(name: str, persistent: bool) -> dict[str, Any]:
-    """A named volume takes content and owner from the image when it is new, which a bare directory would not."""
+    """A named volume takes content and owner from the image when it is new; a bare directory would not."""
     if not persistent:
         return {}
     return {"driver": "local", "driver_opts": {"type": "none", "o": "bind", "device": f"{VOLUMES}/{name}"}}

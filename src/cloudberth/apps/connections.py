@@ -1,7 +1,7 @@
 """The connection budget: how many PostgreSQL connections each process may hold so that all machines fit.
 
-Every process of the API image has a pool of its own. What counts is the worst case: the app group at its largest,
-with one more machine while a rolling update replaces one.
+Every process of the API image has a pool of its own. What counts is the worst case: the app group at its
+largest, with one more machine while a rolling update replaces one.
 """
 
 from __future__ import annotations

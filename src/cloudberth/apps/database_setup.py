@@ -40,8 +40,16 @@ def setup_script(databases: Iterable[str], extensions: Iterable[str]) -> str:
     """SQL for psql: what is missing is created, what exists is left alone."""
     lines = ["-- Makes what is missing; run before every start."]
     for name in databases:
-        wanted = f"SELECT 'CREATE DATABASE \"{name}\"' WHERE NOT EXISTS (SELECT FROM pg_database WHERE datname = '{name}')"
-        lines += [f"{wanted} \\gexec", f'\\connect "{name}"']
-        lines += [f'CREATE EXTENSION IF NOT EXISTS "{extension}";' for extension in extensions]
+        # Names were checked (letters, digits, _): they need no escape inside the apostrophes.
+        lines += [
+            f"SELECT 'CREATE DATABASE {_quoted(name)}'",
+            f"WHERE NOT EXISTS (SELECT FROM pg_database WHERE datname = '{name}') \\gexec",
+            f"\\connect {_quoted(name)}",
+        ]
+        lines += [f"CREATE EXTENSION IF NOT EXISTS {_quoted(extension)};" for extension in extensions]
         lines += ["\\connect postgres"]
     return "\n".join(lines) + "\n"
+
+
+def _quoted(identifier: str) -> str:
+    return '"' + identifier.replace('"', '""') + '"'

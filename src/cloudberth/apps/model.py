@@ -1,6 +1,6 @@
 """What runs, as data: an application is services, routes, databases and secrets.
 
-Read from ``apps/dify/<version>.yaml``, or made from the ``services`` of an `app: custom` file (`apps.catalog`).
+Read from ``apps/dify/<version>.yaml``, or made from the services of an `app: custom` file (`apps.catalog`).
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ class AppPart(BaseModel):
 
 class Resources(AppPart):
     cpu: float = Field(gt=0)
-    """vCPUs under contention (a weight, so that a smaller machine still starts it); a hard limit for services that
-    run foreign code (those on an isolated network only)."""
+    """vCPUs under contention (a weight, so that a smaller machine still starts it); a hard limit for services
+    that run foreign code (those on isolated networks only)."""
     memory_mb: int = Field(gt=0)
     """The container is killed and restarted above this."""
 
@@ -62,12 +62,12 @@ class Route(AppPart):
 class Service(AppPart):
     """One container.
 
-    runs: ``many`` on every app machine; ``every`` on every machine of both groups (for services that both call on
-    their own machine); ``one`` exactly once, on the stateful machine; ``once`` a one-shot step that must end with 0
-    before the others start (migration), on the stateful machine.
-    env: literal text with references: ``${database.host}`` (a fact of the deployment), ``${service.api}`` (host name
-    under which this machine reaches another service), ``${setting.log_level}`` (a value that follows from the
-    deployment file), ``${secret.NAME}`` and ``${secret.NAME|url}`` (percent-encoded).
+    runs: ``many`` on every app machine; ``every`` on every machine of both groups (for services that both
+    call on their own machine); ``one`` exactly once, on the stateful machine; ``once`` a one-shot step that
+    must end with 0 before the others start (migration), on the stateful machine.
+    env: literal text with references: ``${database.host}`` (a fact of the deployment), ``${service.api}``
+    (host name under which this machine reaches another service), ``${setting.log_level}`` (a value that
+    follows from the deployment file), ``${secret.NAME}`` and ``${secret.NAME|url}`` (percent-encoded).
     """
 
     image: str
@@ -104,7 +104,7 @@ class Service(AppPart):
     database_connections: int = Field(default=0, ge=0)
     """Upper limit of connections one container of this service holds to PostgreSQL, besides its pools."""
     database_pools: dict[Size, int] = {}
-    """Processes of one container that hold a connection pool each; sizes follow from the connection budget."""
+    """Processes of one container that hold a connection pool each; the connection budget sets its size."""
 
     @field_validator("resources", mode="before")
     @classmethod
@@ -170,7 +170,7 @@ class App(AppPart):
 
 def groups_of(service: Service) -> tuple[Group, ...]:
     """The machine groups on which a service has a container."""
-    return {"many": ("app",), "every": GROUPS, "one": ("stateful",), "once": ("stateful",)}[service.runs]  # type: ignore[return-value]
+    return {"many": ("app",), "every": GROUPS, "one": ("stateful",), "once": ("stateful",)}[service.runs]
 
 
 def in_group(app: App, group: Group) -> dict[str, Service]:

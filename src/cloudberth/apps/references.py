@@ -51,8 +51,8 @@ _USERS_REFERENCE = re.compile(r"(\$+)\{(?=[a-z])")
 def from_user(text: str) -> str:
     """A value of the deployment file as a template.
 
-    ``secret:NAME`` is a secret; ``${lower.case}`` are references; any other ``${`` is text (upper case was already
-    filled in from the environment when the file was read).
+    ``secret:NAME`` is a secret; ``${lower.case}`` are references; any other ``${`` is text (upper case was
+    already filled in from the environment when the file was read).
     """
     reference = SecretReference.parse(text)
     if reference:

@@ -1,7 +1,7 @@
 """The path router: the one container behind the load balancer, the same for every application.
 
-All routes of all services become locations of one nginx; the load balancer then needs one backend port and one
-health path on every cloud. nginx, not the load balancer, because only it can add headers such as Dify-Hook-Url.
+All routes of all services become locations of one nginx; the load balancer then needs one backend port and
+one health path on every cloud. nginx, not the load balancer, because only it can add headers (Dify-Hook-Url).
 """
 
 from __future__ import annotations
@@ -25,7 +25,10 @@ def router_service() -> dict[str, Any]:
     return {
         "image": _IMAGE,
         "port": 80,
-        "health": {"command": ["wget", "-q", "-O", "/dev/null", "http://127.0.0.1:8079/"], "start_seconds": 15},
+        "health": {
+            "command": ["wget", "-q", "-O", "/dev/null", "http://127.0.0.1:8079/"],
+            "start_seconds": 15,
+        },
         "resources": {
             "small": {"cpu": 0.25, "memory_mb": 128},
             "medium": {"cpu": 0.5, "memory_mb": 256},
@@ -80,7 +83,7 @@ def _health(app: App) -> str:
 
 
 def _location(name: str, service: Service, route: Route) -> str:
-    """nginx hands down headers only to locations that set none, so a location with one of its own repeats all."""
+    """nginx hands down headers only to locations that set none; one with a header of its own repeats all."""
     own = {key: escape(value) for key, value in route.headers.items()}
     if route.websocket:
         own |= {"Upgrade": "$http_upgrade", "Connection": "$connection_upgrade"}
@@ -90,19 +93,6 @@ def _location(name: str, service: Service, route: Route) -> str:
         f"  set $upstream http://${{service.{name}}}:{service.port};",
         "  proxy_pass $upstream;",
         *(f"  {line}" for line in (_headers({**_COMMON_HEADERS, **own}) if own else ())),
-        "}",
-    )
-
-
-_COMMON_HEADERS | {key: escape(value) for key, value in route.headers.items()}
-    if route.websocket:
-        headers |= {"Upgrade": "$http_upgrade", "Connection": "$connection_upgrade"}
-    return _lines(
-        f"location {route.path} {{",
-        # A variable makes nginx look the name up while it runs: a container or machine may get a new address.
-        f"  set $upstream http://${{service.{name}}}:{service.port};",
-        "  proxy_pass $upstream;",
-        *(f"  proxy_set_header {key} {value};" for key, value in headers.items()),
         "}",
     )
 
@@ -141,7 +131,7 @@ http {{
   access_log /dev/stdout entry;
   server_tokens off;
   sendfile on;
-  keepalive_timeout {keepalive}s; # above the load balancer's, which must be the one to close an idle connection
+  keepalive_timeout {keepalive}s; # above the load balancer's: that one must close idle connections
   keepalive_requests 10000;
 
   # Docker's name server: containers by name, everything else from the network.

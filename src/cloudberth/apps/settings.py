@@ -1,5 +1,5 @@
-"""What follows from the deployment file for the application: the values behind ``${setting.…}`` and the choices
-between groups of variables (``storage-{storage}``)."""
+"""What follows from the deployment file for the application: the values behind ``${setting.…}``, and the
+choices between groups of variables (``storage-{storage}``)."""
 
 from __future__ import annotations
 
@@ -19,7 +19,8 @@ _LONGEST_REQUEST = 360
 @dataclass(frozen=True, slots=True)
 class Settings:
     """size: column of the sized figures. values: name → text, which may hold references to secrets.
-    choices: the variants of groups of variables. extra_env: variables (templates) for services with `extra_env`.
+
+    choices: the variants of groups of variables. extra_env: variables (templates) of the deployment file.
     """
 
     size: Size

@@ -22,7 +22,7 @@ from cloudberth.environment.wire import templates
 from cloudberth.errors import InvalidInput
 
 COMPOSE_IMAGE = "docker/compose-bin:v2.39.4"
-"""Carries the Compose plugin (a static binary, /docker-compose): nothing comes from outside the image registry."""
+"""Carries the Compose plugin (a static binary, /docker-compose): no other download site is needed."""
 
 _ROUTER_SECONDS = 3600
 """Silence the router bears; Dify's own router has the same."""
@@ -87,7 +87,7 @@ def _configs(app: App, name: str, chosen: Settings, group: Group) -> dict[str, s
 
 
 def _release(app: App, files: dict[str, str]) -> str:
-    """Names what the database has to be prepared for: the app machines wait until exactly this has happened."""
+    """Names what the database has to be prepared for: app machines wait until exactly this has happened."""
     once = {
         name: service.model_dump(mode="json")
         for name, service in app.services.items()
@@ -109,7 +109,7 @@ def _index(app: App, around: Surroundings, release: str) -> str:
 
 
 def _group(services: dict[str, Service], around: Surroundings) -> dict[str, Any]:
-    """once and services: names in order. owners: file below the group's folder → uid:gid. volumes: name → uid:gid."""
+    """once, services: names in order. owners: file of the group → uid:gid. volumes: name → uid:gid."""
     return {
         "once": [name for name, service in services.items() if service.runs == ONCE],
         "services": [name for name, service in services.items() if service.runs != ONCE],

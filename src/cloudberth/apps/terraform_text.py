@@ -1,7 +1,8 @@
 """Templates as text for Terraform's ``templatefile()``.
 
-Two fillings follow each other: Terraform puts in the facts, then the machine puts in the secrets. So a fact becomes
-``${database.host}``, a secret ``$${secret.x}`` (Terraform leaves ``${secret.x}``), and text survives both.
+Two fillings follow each other: Terraform puts in the facts, then the machine puts in the secrets. So a fact
+becomes ``${database.host}``, a secret ``$${secret.x}`` (of which Terraform leaves ``${secret.x}``), and text
+survives both.
 """
 
 from __future__ import annotations

@@ -4,15 +4,9 @@ from __future__ import annotations
 
 from cloudberth.apps.compose import crosses
 from cloudberth.apps.model import App
-from cloudberth.apps.router import HEALTH_PATH
 
 BOOT = "boot"
 """Log group of the machines' own journal."""
-
-
-def health_path(app: App) -> str:
-    """Where the load balancer asks, on port 80 of every app machine."""
-    return HEALTH_PATH
 
 
 def log_groups(app: App) -> list[str]:

@@ -7,8 +7,8 @@ Grammar, for a run of n dollar signs directly before a ``{``::
     n odd    (n-1)/2 literal dollar signs, then a reference      ${a.b}     the value of a.b
     n even   n/2 literal dollar signs, then a literal brace      $${a.b}    the text ${a.b}
 
-Dollar signs anywhere else are plain text, so shell and nginx variables (``$host``) need no escape. A reference is
-``word(.word)*`` with an optional filter ``|url`` (percent-encoding, for passwords inside URLs).
+Dollar signs anywhere else are plain text, so shell and nginx variables (``$host``) need no escape. A
+reference is ``word(.word)*`` with an optional filter ``|url`` (percent-encoding, for passwords in URLs).
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ class TemplateError(ValueError):
     """A text cannot be read or filled in. line and column count from 1."""
 
     def __init__(self, what: str, line: int, column: int) -> None:
-        super().__init__("line %d, column %d: %s" % (line, column, what))
+        super().__init__(f"line {line}, column {column}: {what}")
         self.what = what
         self.line = line
         self.column = column
@@ -53,7 +53,7 @@ class Reference(NamedTuple):
         return "${" + self.path + ("|" + self.filter if self.filter else "") + "}"
 
 
-Part = Union[str, Reference]
+Part = Union[str, Reference]  # noqa: UP007 - Python 3.9
 
 
 def parse(text: str) -> list[Part]:
@@ -89,7 +89,7 @@ def _reference(text: str, start: int) -> tuple[Reference, int]:
             "${ starts no reference such as ${database.host}; write $${ for the text ${", line, column
         )
     if found[2] and found[2] not in FILTERS:
-        raise TemplateError("there is no filter %r; known: %s" % (found[2], ", ".join(FILTERS)), line, column)
+        raise TemplateError(f"there is no filter {found[2]!r}", line, column)
     return Reference(found[1], found[2] or "", line, column), found.end()
 
 
@@ -139,8 +139,8 @@ def fact(reference: Reference, facts: Mapping[str, Any]) -> str:
     value: Any = facts
     for step in reference.path.split("."):
         if not isinstance(value, Mapping) or step not in value:
-            raise TemplateError("there is no fact %s" % reference.path, reference.line, reference.column)
+            raise TemplateError(f"there is no fact {reference.path}", reference.line, reference.column)
         value = value[step]
     if isinstance(value, Mapping) or value is None:
-        raise TemplateError("%s is not a single value" % reference.path, reference.line, reference.column)
+        raise TemplateError(f"{reference.path} is not a single value", reference.line, reference.column)
     return str(value).lower() if isinstance(value, bool) else str(value)

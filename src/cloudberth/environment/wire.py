@@ -1,7 +1,7 @@
 """Facts and secrets → the environment of every service. Pure.
 
-`templates` is what the workspace carries (references to facts and secrets stay in it); `wire` is the same with
-everything filled in, for `berth env` and the runtime roles.
+`templates` is what the workspace carries (references to facts and secrets stay in it); `wire` is the same
+with everything filled in, for `berth env` and the runtime roles.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ def wire(
 ) -> dict[str, dict[str, str]]:
     """service → variable → value. secret: name → value; None masks every secret.
 
-    A service that runs in both groups is shown as on an app machine. Raises InvalidInput for a fact that is missing.
+    A service of both groups is shown as on an app machine. Raises InvalidInput for a fact that is missing.
     """
     chosen = settings(app, deployment)
     read = secret or _masked
@@ -51,7 +51,7 @@ def _filled_in(
 
 
 def templates(app: App, name: str, chosen: Settings, group: Group) -> dict[str, str]:
-    """variable → template of one service on a machine of a group; only facts and secrets are left as references.
+    """variable → template of a service on a machine of a group; facts and secrets are left as references.
 
     Later sources win: included groups, figures by size, the deployment file's additions, the service's own.
     """
