@@ -25,6 +25,7 @@ from cloudberth.apps.catalog import app_of
 from cloudberth.apps.model import App
 from cloudberth.cost.estimate import estimate
 from cloudberth.cost.model import Estimate
+from cloudberth.cost.usage import Usage
 from cloudberth.deployment.loader import load
 from cloudberth.deployment.model import Deployment
 from cloudberth.environment import wire as environment
@@ -71,7 +72,7 @@ def rehearse(deployment: Deployment, progress: Progress | None = None) -> Rehear
 
 def price(plan: Plan, deployment: Deployment) -> Estimate:
     """What the plan costs a month, from dated prices and the file's usage assumptions."""
-    return estimate(plan, deployment.usage)
+    return estimate(plan, Usage.for_size(deployment.size, deployment.usage))
 
 
 def review(plan: Plan, deployment: Deployment) -> tuple[Finding, ...]:

@@ -140,12 +140,23 @@ texts = st.sampled_from(["1", "2", "3"])
 trees = st.dictionaries(names, texts)
 
 
-@given(files=trees, present=trees, noted=st.dictionaries(names, st.lists(texts.map(digest), max_size=2).map(tuple)))
+@given(
+    files=trees,
+    present=trees,
+    noted=st.dictionaries(names, st.lists(texts.map(digest), max_size=2).map(tuple)),
+)
 def test_every_file_is_in_exactly_one_group(
     files: dict[str, str], present: dict[str, str], noted: dict[str, tuple[str, ...]]
 ) -> None:
     changes = compare(files, {path: digest(text) for path, text in present.items()}, noted)
-    groups = (changes.create, changes.update, changes.delete, changes.unchanged, changes.changed_by_user, changes.kept)
+    groups = (
+        changes.create,
+        changes.update,
+        changes.delete,
+        changes.unchanged,
+        changes.changed_by_user,
+        changes.kept,
+    )
     listed = [path for group in groups for path in group]
     assert len(listed) == len(set(listed))
     assert set(listed) == set(files) | (set(noted) & set(present))

@@ -43,7 +43,9 @@ def _show_resources(difference: PlanDifference) -> None:
     for resource in difference.changed:
         out.print(f"[yellow]~[/yellow] {escape(resource.address)}")
         for change in resource.attributes[:_SHOWN_ATTRIBUTES]:
-            out.print(f"    [dim]{escape(change.path)}:[/dim] {escape(_short(change.before))} → {escape(_short(change.after))}")
+            out.print(
+                f"    [dim]{escape(change.path)}:[/dim] {escape(_short(change.before))} → {escape(_short(change.after))}"
+            )
         more = len(resource.attributes) - _SHOWN_ATTRIBUTES
         if more > 0:
             out.print(f"    [dim]and {more} more attributes[/dim]")
@@ -61,7 +63,9 @@ def _show_money(old: Subject, new: Subject, difference: Difference) -> None:
     for row in difference.components:
         table.add_row(escape(row.name), f"{row.before:,.2f}", f"{row.after:,.2f}", _signed(row.change))
     before, after = old.estimate.monthly, new.estimate.monthly
-    table.add_row("[bold]Total[/bold]", f"{before:,.2f}", f"{after:,.2f}", f"[bold]{_signed(after - before)}[/bold]")
+    table.add_row(
+        "[bold]Total[/bold]", f"{before:,.2f}", f"{after:,.2f}", f"[bold]{_signed(after - before)}[/bold]"
+    )
     out.print()
     out.print(table)
     unknown = len(new.estimate.unknown)

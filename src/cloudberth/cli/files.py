@@ -9,7 +9,15 @@ from pathlib import Path
 import click
 
 from cloudberth import pipeline
-from cloudberth.cli.console import confirm, deployment_argument, err, json_option, out, print_json, workspace_option
+from cloudberth.cli.console import (
+    confirm,
+    deployment_argument,
+    err,
+    json_option,
+    out,
+    print_json,
+    workspace_option,
+)
 from cloudberth.cli.workspaces import backend_for, folder_for
 from cloudberth.errors import InvalidInput, Refused
 from cloudberth.infra import workspace as workspaces
@@ -17,8 +25,20 @@ from cloudberth.infra.workspace import Changes, write_file
 
 
 @click.command()
-@click.option("--output", "-o", type=click.Path(path_type=Path, dir_okay=False), default=Path("berth.yaml"), show_default=True)
-@click.option("--set", "given", multiple=True, metavar="KEY=VALUE", help="Answer a question (--set name=shop); see --list.")
+@click.option(
+    "--output",
+    "-o",
+    type=click.Path(path_type=Path, dir_okay=False),
+    default=Path("berth.yaml"),
+    show_default=True,
+)
+@click.option(
+    "--set",
+    "given",
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="Answer a question (--set name=shop); see --list.",
+)
 @click.option("--list", "list_questions", is_flag=True, help="List the questions and stop.")
 @click.option("--yes", "-y", is_flag=True, help="Take the default of every question that was not answered.")
 @click.option("--force", is_flag=True, help="Overwrite an existing file.")
@@ -31,7 +51,9 @@ def init(output: Path, given: tuple[str, ...], list_questions: bool, yes: bool, 
             out.print(f"[bold]{question.key}[/bold]  {question.text}  [dim]{question.default or ''}[/dim]")
         return
     if output.exists() and not force:
-        raise Refused("the file exists already", where=str(output), hint="choose another with --output, or --force")
+        raise Refused(
+            "the file exists already", where=str(output), hint="choose another with --output, or --force"
+        )
     answers = _given(given, {question.key for question in QUESTIONS})
     for question in QUESTIONS:
         if question.key in answers or yes:
@@ -47,7 +69,9 @@ def _given(pairs: tuple[str, ...], known: set[str]) -> dict[str, str]:
     for pair in pairs:
         key, separator, value = pair.partition("=")
         if not separator or key not in known:
-            raise InvalidInput(f"--set {pair}: not an answer", hint=f"KEY=VALUE with a key of: {', '.join(sorted(known))}")
+            raise InvalidInput(
+                f"--set {pair}: not an answer", hint=f"KEY=VALUE with a key of: {', '.join(sorted(known))}"
+            )
         answers[key] = value
     return answers
 
@@ -100,7 +124,10 @@ def render(file: Path, workspace: Path | None, dry_run: bool, overwrite: bool, y
     if overwrite and changes.changed_by_user:
         confirm(f"Replace {len(changes.changed_by_user)} files that you changed?", yes=yes)
     _show_changes(workspaces.write(files, folder, overwrite=overwrite), folder, done=True)
-    err.print(f"[dim]terraform -chdir={os.path.relpath(folder)} init, plan and apply work there without berth[/dim]", soft_wrap=True)
+    err.print(
+        f"[dim]terraform -chdir={os.path.relpath(folder)} init, plan and apply work there without berth[/dim]",
+        soft_wrap=True,
+    )
 
 
 def _show_changes(changes: Changes, folder: Path, *, done: bool) -> None:

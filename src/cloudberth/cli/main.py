@@ -129,6 +129,8 @@ def _unexpected(error: BaseException) -> int:
     with os.fdopen(handle, "w", encoding="utf-8") as stream:
         stream.writelines(traceback.format_exception(error))
     click.secho("error: ", err=True, fg="red", bold=True, nl=False)
-    click.echo(f"berth failed in an unforeseen way ({type(error).__name__}); this is a defect of berth", err=True)
+    click.echo(
+        f"berth failed in an unforeseen way ({type(error).__name__}); this is a defect of berth", err=True
+    )
     click.secho(f"    hint: please report it with the details in {Path(name)}", err=True, fg="cyan")
     return 1

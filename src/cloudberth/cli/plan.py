@@ -72,12 +72,25 @@ def subject_of(file: Path, *, live: bool = False, workspace: Path | None = None)
 @deployment_argument
 @click.option("--live", is_flag=True, help="Plan with the real providers and your credentials.")
 @workspace_option
-@click.option("--diff", "old", type=click.Path(path_type=Path), help="Compare with an older deployment file or plan JSON.")
-@click.option("--diagram", type=click.Path(path_type=Path, dir_okay=False), help="Where to write the picture (default: <name>.svg here).")
+@click.option(
+    "--diff",
+    "old",
+    type=click.Path(path_type=Path),
+    help="Compare with an older deployment file or plan JSON.",
+)
+@click.option(
+    "--diagram",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Where to write the picture (default: <name>.svg here).",
+)
 @click.option("--no-diagram", is_flag=True, help="Write no picture.")
 @click.option("--full", is_flag=True, help="List every resource by address.")
 @click.option("--assumptions", is_flag=True, help="Show the usage figures behind the costs.")
-@click.option("--fail-on", type=click.Choice([severity.value for severity in Severity]), help="Exit with 4 if a finding is at least this severe.")
+@click.option(
+    "--fail-on",
+    type=click.Choice([severity.value for severity in Severity]),
+    help="Exit with 4 if a finding is at least this severe.",
+)
 @json_option
 def plan(
     file: Path,
@@ -111,7 +124,12 @@ def plan(
 
 @click.command()
 @deployment_argument
-@click.option("--output", "-o", type=click.Path(path_type=Path, dir_okay=False), help="Where to write (default: <name>.svg here; - for standard output).")
+@click.option(
+    "--output",
+    "-o",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Where to write (default: <name>.svg here; - for standard output).",
+)
 def diagram(file: Path, output: Path | None) -> None:
     """Draw FILE, a deployment file or a `terraform show -json` document, as an SVG."""
     subject = subject_of(file)
@@ -127,21 +145,28 @@ def _draw(subject: Subject, path: Path | None) -> Path:
         write_file(path, pipeline.draw(subject.plan))
     except OSError as error:
         raise InvalidInput(
-            f"the picture cannot be written: {error.strerror}", where=str(path), hint="choose a path with --diagram"
+            f"the picture cannot be written: {error.strerror}",
+            where=str(path),
+            hint="choose a path with --diagram",
         ) from None
     return path
 
 
 def _show(subject: Subject, *, full: bool, assumptions: bool) -> None:
     plan = subject.plan
-    providers = ", ".join(f"{source.rsplit('/', 1)[-1]} {version}" for source, version in plan.providers.items())
+    providers = ", ".join(
+        f"{source.rsplit('/', 1)[-1]} {version}" for source, version in plan.providers.items()
+    )
     kind = "rehearsal with simulated providers" if plan.rehearsal else "plan"
     title = f"[bold]{subject.name}[/bold]"
     if subject.deployment:
         app = pipeline.application(subject.deployment)
         title += f"  {app.name} {app.version} on {subject.deployment.cloud} {subject.deployment.region}, {subject.deployment.size}"
     out.print(title)
-    out.print(f"[dim]{kind} · schema {providers or '?'} · Terraform {plan.terraform_version}[/dim]\n", soft_wrap=True)
+    out.print(
+        f"[dim]{kind} · schema {providers or '?'} · Terraform {plan.terraform_version}[/dim]\n",
+        soft_wrap=True,
+    )
     out.print(views.resource_tree(plan, every_address=full))
     out.print()
     out.print(views.cost_table(subject.estimate))

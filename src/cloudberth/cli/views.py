@@ -62,7 +62,9 @@ def resource_tree(plan: Plan, *, every_address: bool) -> RenderableType:
 def summary(plan: Plan) -> str:
     """``138 to create · 2 to change``."""
     counts = Counter(resource.action for resource in plan.resources if not resource.data)
-    return " · ".join(f"{counts[action]} {verb}" for action, verb in _VERBS.items() if counts[action]) or "none"
+    return (
+        " · ".join(f"{counts[action]} {verb}" for action, verb in _VERBS.items() if counts[action]) or "none"
+    )
 
 
 def _addresses(resources: Iterable[Resource]) -> Iterator[str]:
@@ -124,12 +126,12 @@ def _cost_footer(estimate: Estimate) -> Iterator[RenderableType]:
             f"[dim]({escape(line.quantity.resource)}: {escape(line.reason)})[/dim]"
         )
     if estimate.unpriced_types:
-        yield Text.from_markup(
-            f"[yellow]not priced:[/yellow] {escape(', '.join(estimate.unpriced_types))}"
-        )
+        yield Text.from_markup(f"[yellow]not priced:[/yellow] {escape(', '.join(estimate.unpriced_types))}")
     dates = [price.as_of for line in estimate.lines for price in line.prices]
     if dates:
-        yield Text.from_markup(f"[dim]prices dated {min(dates)} to {max(dates)}, without tax and discounts[/dim]")
+        yield Text.from_markup(
+            f"[dim]prices dated {min(dates)} to {max(dates)}, without tax and discounts[/dim]"
+        )
 
 
 def assumption_table(estimate: Estimate) -> RenderableType:
@@ -138,7 +140,9 @@ def assumption_table(estimate: Estimate) -> RenderableType:
         table.add_column(title, justify="right" if title == "Value" else "left")
     for item in estimate.assumptions:
         origin = "given" if item.given else "[dim]assumed[/dim]"
-        table.add_row(escape(item.key), f"{item.value:,f}", escape(item.unit), origin, escape(item.description))
+        table.add_row(
+            escape(item.key), f"{item.value:,f}", escape(item.unit), origin, escape(item.description)
+        )
     return table
 
 

@@ -16,7 +16,9 @@ def folder_for(deployment: Deployment, file: Path, given: Path | None) -> Path:
 
 def backend_for(deployment: Deployment, folder: Path) -> Backend:
     """What the file names, else what the workspace uses already, else a local file until `berth up`."""
-    return backend_of(deployment.state, deployment.name, deployment.region) or existing_backend(folder) or LOCAL
+    return (
+        backend_of(deployment.state, deployment.name, deployment.region) or existing_backend(folder) or LOCAL
+    )
 
 
 def existing_folder(deployment: Deployment, file: Path, given: Path | None) -> Path:

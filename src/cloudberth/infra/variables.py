@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from cloudberth.apps.model import App, Service
+from cloudberth.apps import variables as of_app
+from cloudberth.apps.model import App
 from cloudberth.deployment.facts import facts
 from cloudberth.deployment.model import Deployment
+from cloudberth.errors import InvalidInput
 
 
 def root_variables(deployment: Deployment, app: App) -> dict[str, Any]:
@@ -14,7 +16,7 @@ def root_variables(deployment: Deployment, app: App) -> dict[str, Any]:
     return {
         "name": deployment.name,
         "region": deployment.region,
-        "app": {"name": app.name, "version": app.version, "health_path": "/healthz"},
+        "app": {"name": app.name, "version": app.version, "health_path": of_app.health_path(app)},
         "domain": deployment.domain.model_dump() if deployment.domain else None,
         "network": deployment.network.model_dump(),
         "access": deployment.access.model_dump(),
@@ -22,10 +24,10 @@ def root_variables(deployment: Deployment, app: App) -> dict[str, Any]:
         "database": _database(deployment, app),
         "cache": deployment.cache.model_dump() if deployment.cache else None,
         "storage": _storage(deployment),
-        "cdn": {"enabled": deployment.storage.cdn, "paths": _cacheable_paths(app)},
+        "cdn": {"enabled": deployment.storage.cdn, "paths": of_app.cdn_paths(app)},
         "secrets": {name: secret.model_dump() for name, secret in sorted(app.secrets.items())},
-        "secret_references": {},
-        "logs": {"retention_days": deployment.logs.retention_days, "groups": sorted(app.services)},
+        "secret_references": deployment.secret_references,
+        "logs": {"retention_days": deployment.logs.retention_days, "groups": of_app.log_groups(app)},
         "alarms": deployment.alarms.model_dump(),
         "budget": deployment.budget.model_dump() if deployment.budget else None,
         "backup": deployment.backup.model_dump(),
@@ -35,25 +37,18 @@ def root_variables(deployment: Deployment, app: App) -> dict[str, Any]:
 
 def _compute(deployment: Deployment, app: App) -> dict[str, Any]:
     compute = deployment.compute
-    machine = facts(deployment.cloud).machine(compute.app.machine_types[0])
+    machine_type = compute.app.machine_types[0]
+    machine = facts(deployment.cloud).machine(machine_type)
+    if machine is None:
+        raise InvalidInput(f"machine type {machine_type!r} is not known", where="compute.app.machine_types")
     return {
         "architecture": machine.architecture,
         "image": compute.image,
         "app": compute.app.model_dump(),
         "stateful": compute.stateful.model_dump(),
         "schedules": [schedule.model_dump() for schedule in compute.schedules],
-        "internal_ports": internal_ports(app),
+        "internal_ports": of_app.internal_ports(app),
     }
-
-
-def internal_ports(app: App) -> list[int]:
-    """Ports that the machines reach on each other: those of services that run on one machine only, and of
-    services which these call back."""
-    return sorted({service.port for service in app.services.values() if service.port and _crosses(service)})
-
-
-def _crosses(service: Service) -> bool:
-    return service.runs == "one" or any(route.internal for route in service.routes if hasattr(route, "internal"))
 
 
 def _database(deployment: Deployment, app: App) -> dict[str, Any] | None:
@@ -70,9 +65,3 @@ def _storage(deployment: Deployment) -> dict[str, Any]:
     wanted = ("versioning", "lifecycle", "noncurrent_days", "abort_multipart_days", "force_destroy")
     values = deployment.storage.model_dump()
     return {name: values.get(name, False) for name in wanted}
-
-
-def _cacheable_paths(app: App) -> list[str]:
-    return sorted(
-        {route.path for service in app.services.values() for route in service.routes if route.cacheable}
-    )

@@ -116,9 +116,13 @@ class Changes:
         return not (self.create or self.update or self.delete)
 
 
-def compare(files: Mapping[str, str], present: Mapping[str, str], noted: Mapping[str, tuple[str, ...]]) -> Changes:
+def compare(
+    files: Mapping[str, str], present: Mapping[str, str], noted: Mapping[str, tuple[str, ...]]
+) -> Changes:
     """Decide, file by file. present: path → hash on disk; noted: path → hashes that a render wrote."""
-    groups: dict[str, list[str]] = {key: [] for key in ("create", "update", "unchanged", "user", "delete", "kept")}
+    groups: dict[str, list[str]] = {
+        key: [] for key in ("create", "update", "unchanged", "user", "delete", "kept")
+    }
     for path, text in files.items():
         on_disk = present.get(path)
         if on_disk is None:
@@ -142,6 +146,12 @@ def compare(files: Mapping[str, str], present: Mapping[str, str], noted: Mapping
 
 def inspect(files: Mapping[str, str], folder: Path) -> Changes:
     """`compare` against what stands in a folder (which need not exist)."""
+    if folder.exists() and not folder.is_dir():
+        raise InvalidInput(
+            "the workspace cannot be written: this is not a folder",
+            where=str(folder),
+            hint="choose another folder with --workspace",
+        )
     noted = _manifest(folder)
     present = {
         path: hashlib.sha256((folder / path).read_bytes()).hexdigest()
@@ -171,7 +181,7 @@ def write(files: Mapping[str, str], folder: Path, *, overwrite: bool = False) ->
         raise InvalidInput(
             f"the workspace cannot be written: {error.strerror}",
             where=str(error.filename or folder),
-            hint="choose another folder with --output, or free the space or the permission",
+            hint="choose another folder with --workspace, or free the space or the permission",
         ) from None
     return changes
 
@@ -229,7 +239,9 @@ def _write_manifest(folder: Path, hashes: Mapping[str, tuple[str, ...]]) -> None
 def existing_backend(folder: Path) -> Backend | None:
     """The backend that a workspace already uses, so that a re-render does not move its state."""
     try:
-        backends = json.loads((folder / "backend.tf.json").read_text(encoding="utf-8"))["terraform"]["backend"]
+        backends = json.loads((folder / "backend.tf.json").read_text(encoding="utf-8"))["terraform"][
+            "backend"
+        ]
         kind, settings = next(iter(backends.items()))
     except FileNotFoundError:
         return None

@@ -9,7 +9,13 @@ from typing import Any
 
 import boto3
 from botocore.config import Config
-from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError, PartialCredentialsError, ProfileNotFound
+from botocore.exceptions import (
+    BotoCoreError,
+    ClientError,
+    NoCredentialsError,
+    PartialCredentialsError,
+    ProfileNotFound,
+)
 
 from cloudberth.errors import BackendError, Kind, NotFound, PermissionDenied, Unavailable
 
@@ -18,7 +24,13 @@ _DENIED = {
     "InvalidClientTokenId", "SignatureDoesNotMatch", "UnrecognizedClientException", "AuthFailure",
 }  # fmt: skip
 _ABSENT = {"404", "NoSuchBucket", "NotFound", "ResourceNotFoundException"}
-_THROTTLED = {"Throttling", "ThrottlingException", "SlowDown", "RequestLimitExceeded", "TooManyRequestsException"}
+_THROTTLED = {
+    "Throttling",
+    "ThrottlingException",
+    "SlowDown",
+    "RequestLimitExceeded",
+    "TooManyRequestsException",
+}
 _CREDENTIALS_HINT = "set AWS_PROFILE or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or run `aws sso login`"
 
 
@@ -28,11 +40,15 @@ class AwsAccount:
     def __init__(self, region: str) -> None:
         self._region = region
         self._config = Config(
-            region_name=region, connect_timeout=10, read_timeout=30, retries={"max_attempts": 4, "mode": "standard"}
+            region_name=region,
+            connect_timeout=10,
+            read_timeout=30,
+            retries={"max_attempts": 4, "mode": "standard"},
         )
 
     def _client(self, service: str) -> Any:
-        return boto3.client(service, config=self._config)  # type: ignore[call-overload]
+        # A session of our own: boto3's shared one keeps the credentials that it saw first.
+        return boto3.Session().client(service, config=self._config)  # type: ignore[call-overload]
 
     def account_id(self) -> str:
         with _mapped("aws sts"):
@@ -56,7 +72,8 @@ class AwsAccount:
             client.put_public_access_block(
                 Bucket=bucket,
                 PublicAccessBlockConfiguration=dict.fromkeys(
-                    ("BlockPublicAcls", "IgnorePublicAcls", "BlockPublicPolicy", "RestrictPublicBuckets"), True
+                    ("BlockPublicAcls", "IgnorePublicAcls", "BlockPublicPolicy", "RestrictPublicBuckets"),
+                    True,
                 ),
             )
             client.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
@@ -87,7 +104,7 @@ class AwsAccount:
             return str(self._client("secretsmanager").get_secret_value(SecretId=identifier)["SecretString"])
 
     def _partition(self) -> str:
-        return str(boto3.session.Session().get_partition_for_region(self._region))
+        return str(boto3.Session().get_partition_for_region(self._region))
 
 
 def _tls_only(bucket: str, partition: str) -> dict[str, Any]:
@@ -113,11 +130,15 @@ def _mapped(where: str) -> Iterator[None]:
     try:
         yield
     except (NoCredentialsError, PartialCredentialsError, ProfileNotFound) as error:
-        raise PermissionDenied(f"no usable AWS credentials: {error}", where=where, hint=_CREDENTIALS_HINT) from None
+        raise PermissionDenied(
+            f"no usable AWS credentials: {error}", where=where, hint=_CREDENTIALS_HINT
+        ) from None
     except ClientError as error:
         raise _client_error(error, where) from None
     except BotoCoreError as error:
-        raise Unavailable(str(error), where=where, hint="check the network and the region, then try again") from None
+        raise Unavailable(
+            str(error), where=where, hint="check the network and the region, then try again"
+        ) from None
 
 
 def _client_error(error: ClientError, where: str) -> BackendError:

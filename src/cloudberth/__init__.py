@@ -1,0 +1,1 @@
+"""Cloudberth: Dify, or any LLM application, in production on any cloud from one file. Start at `pipeline`."""
