@@ -6,8 +6,9 @@
     ├── InvalidInput               the user's input is wrong: exit code 2, nothing was written
     │   └── InvalidDeployment      a deployment file: all its problems at once
     ├── Refused                    a safety rule says no (data would be lost, a file was edited): exit code 3
-    ├── EngineError                Terraform could not be run, or said no
-    │   └── EngineMissing          no usable Terraform, or an extra is not installed
+    ├── EngineError                Terraform could not be run
+    │   ├── EngineMissing          no usable Terraform, or an extra is not installed
+    │   └── Rejected               Terraform or a provider said no: all its diagnostics, with file and line
     └── BackendError               a runtime backend (storage, vector, cache, cloud API): kind and retry
         ├── NotFound               also a FileNotFoundError
         ├── PermissionDenied       also a PermissionError
@@ -87,6 +88,16 @@ class EngineError(CloudberthError):
 
 class EngineMissing(EngineError):
     """No usable Terraform, or the extra that brings it is not installed."""
+
+
+class Rejected(EngineError):
+    """Terraform, or a provider, said no. problems: every error with its file, line and resource address (`path`)."""
+
+    def __init__(self, problems: tuple[Problem, ...], *, hint: str = "") -> None:
+        self.problems = problems
+        first = problems[0]
+        more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
+        super().__init__(first.what + more, where=first.where, hint=hint or first.hint)
 
 
 class Kind(StrEnum):

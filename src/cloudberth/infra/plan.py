@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from pathlib import Path
 from typing import Any
 
 
@@ -17,6 +18,7 @@ class Action(StrEnum):
     UPDATE = "update"
     REPLACE = "replace"
     DELETE = "delete"
+    FORGET = "forget"
     READ = "read"
     NONE = "no-op"
 
@@ -29,7 +31,8 @@ class Resource:
     dotted when nested. key: the ``count``/``for_each`` key. values: attributes after the change, where known;
     before: attributes as they are now. unknown: Terraform's ``after_unknown`` tree (True where a value is only
     known after apply). references: addresses of the resources that this one's configuration names, with
-    module calls followed through (without keys where the configuration names all instances).
+    module calls followed through (without keys where the configuration names all instances). sensitive:
+    Terraform's tree of marks (True where a value must not be shown).
     """
 
     address: str
@@ -44,6 +47,7 @@ class Resource:
     unknown: Mapping[str, Any]
     references: tuple[str, ...] = ()
     data: bool = False
+    sensitive: Mapping[str, Any] = field(default_factory=dict)
 
     def get(self, path: str, default: Any = None) -> Any:
         """The value at a dotted path (``root_block_device.0.volume_size``), default where absent or unknown."""
@@ -62,7 +66,7 @@ class Resource:
 class Plan:
     """What Terraform would do.
 
-    providers: source address → version that the plan was made with. rehearsal: True when the providers were
+    providers: source address → version that the plan was made with (the constraint, where a plan's JSON says no more). rehearsal: True when the providers were
     simulated. region: the provider's region, ``""`` when unknown. outputs: root outputs, None where unknown.
     """
 
@@ -75,13 +79,34 @@ class Plan:
     region: str = ""
     name: str = ""
 
+    @classmethod
+    def from_json(cls, document: Mapping[str, Any]) -> Plan:
+        """The plan in a parsed `terraform show -json` document, of any format version (a state is read as a plan
+        that changes nothing); InvalidInput when it is something else."""
+        from cloudberth.infra.plan_json import plan_from_json
+
+        return plan_from_json(document)
+
+    @classmethod
+    def read(cls, path: Path) -> Plan:
+        """The same from a file."""
+        from cloudberth.infra.plan_json import read_plan
+
+        return read_plan(path)
+
     def of_type(self, *types: str) -> Iterator[Resource]:
         """Managed resources of these types that exist after the plan."""
         return (r for r in self.managed() if r.type in types)
 
     def managed(self) -> Iterator[Resource]:
         """Managed resources that exist after the plan (everything but deletions and data sources)."""
-        return (r for r in self.resources if not r.data and r.action is not Action.DELETE)
+        gone = (Action.DELETE, Action.FORGET)
+        return (r for r in self.resources if not r.data and r.action not in gone)
 
     def resource(self, address: str) -> Resource | None:
         return next((r for r in self.resources if r.address == address), None)
+
+
+def read(path: Path) -> Plan:
+    """The plan in a file that `terraform show -json` wrote."""
+    return Plan.read(path)
