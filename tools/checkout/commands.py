@@ -28,7 +28,7 @@ def _terminated(number: int, _frame: FrameType | None) -> None:
 
 
 def prepare(root: Path, layers: Sequence[str], name: str) -> Environment | int:
-    """The environment with these layers; or, when it cannot be had, the exit code, the reason being printed."""
+    """The environment with these layers; or the exit code, when there is none and the reason is printed."""
     before = signal.signal(signal.SIGTERM, _terminated)
     environment = environment_of(root)
     try:

@@ -73,12 +73,12 @@ _TELLING = re.compile(r"(ERROR: |[A-Za-z_.]*(Error|Exception): )")
 def explain(output: str, task: str) -> SetUpFailed:
     """What the output of a failed command says, for people.
 
-    task: what was being done. An output that is not recognised is quoted by its last lines.
+    task: what was being done. An output that is not recognised is quoted by its most telling line.
     """
     for known in KNOWN:
         match = known.pattern.search(output)
         if match:
             return SetUpFailed(f"{task}: {known.what.format(**match.groupdict())}", known.hint)
     lines = [line.strip() for line in output.splitlines() if line.strip()]
-    telling = [line for line in lines if _TELLING.match(line)] or lines
-    return SetUpFailed(f"{task} failed", "\n".join(telling[-4:]))
+    telling = [line for line in lines if _TELLING.match(line)] or lines[-1:]
+    return SetUpFailed(f"{task} failed", telling[-1] if telling else "")
