@@ -185,3 +185,167 @@ module "cache" {
   maintenance_window    = var.backup.maintenance
   log_retention_days    = var.logs.retention_days
 }
+
+################################################################################
+# Machines
+################################################################################
+
+locals {
+  # Where users go: their domain, else the name that CloudFront or the load balancer was given.
+  public_host   = local.https ? var.domain.name : local.behind_cdn ? module.cdn[0].domain : module.balancer.address
+  public_scheme = local.https || local.behind_cdn ? "https" : "http"
+  url           = "${local.public_scheme}://${local.public_host}"
+
+  # What templates of the stack, berth env and the runtime roles read; the same paths on every cloud. The parts of a
+  # database or cache that does not exist are not there, so that a template which names them fails the plan.
+  facts = merge(
+    {
+      name   = var.name
+      region = var.region
+      public = {
+        host          = local.public_host
+        url           = local.url
+        scheme        = local.public_scheme
+        websocket_url = "${local.public_scheme == "https" ? "wss" : "ws"}://${local.public_host}"
+      }
+      stateful = { host = "stateful.${module.dns.private_zone_name}" }
+      storage = {
+        bucket   = module.storage.bucket
+        region   = module.storage.region
+        endpoint = module.storage.endpoint
+      }
+      logs    = { region = var.region }
+      machine = { provider_id_prefix = "" }
+    },
+    { for key, database in { for key, value in { database = one(module.database) } : key => value if var.database != null } : key => {
+      host     = database.host
+      port     = database.port
+      username = database.username
+      name     = database.name
+    } },
+    { for key, cache in { for key, value in { cache = one(module.cache) } : key => value if var.cache != null } : key => {
+      host     = cache.host
+      port     = cache.port
+      tls      = cache.tls
+      username = cache.username
+    } },
+  )
+}
+
+module "compute" {
+  source = "./modules/compute"
+
+  name = var.name
+  tags = local.tags
+
+  region       = var.region
+  architecture = var.compute.architecture
+  image        = var.compute.image
+  app          = var.compute.app
+  stateful     = var.compute.stateful
+  schedules    = var.compute.schedules
+
+  subnets         = module.network.private_subnets
+  zones           = module.network.zones
+  security_groups = module.network.security_groups
+  target_group    = module.balancer.target_group
+  private_zone_id = module.dns.private_zone_id
+
+  bucket     = module.storage.bucket
+  bucket_arn = module.storage.id
+  policies = {
+    secrets = module.secrets.policy
+    logs    = module.logs.policy
+    storage = module.storage.policy
+  }
+
+  stack_directory = "${path.root}/stack"
+  facts           = local.facts
+  secrets         = module.secrets.ids
+
+  final_snapshot        = var.backup.final_snapshot
+  backup_retention_days = var.backup.retention_days
+  backup_window         = var.backup.window
+}
+
+################################################################################
+# Watching
+################################################################################
+
+module "alarms" {
+  source = "./modules/alarms"
+  count  = var.alarms.enabled ? 1 : 0
+
+  name = var.name
+  tags = local.tags
+
+  region                   = var.region
+  emails                   = var.alarms.emails
+  cpu_percent              = var.alarms.cpu_percent
+  database_free_storage_gb = var.alarms.database_free_storage_gb
+  cache_memory_percent     = var.alarms.cache_memory_percent
+  queue_depth              = var.alarms.queue_depth
+  errors_per_5_minutes     = var.alarms.errors_per_5_minutes
+
+  balancer         = module.balancer.metric_dimensions
+  app_group        = module.compute.app_group
+  app_may_be_empty = anytrue([for schedule in var.compute.schedules : schedule.min == 0])
+  stateful_group   = module.compute.stateful_group
+  queue_metric     = module.compute.queue_metric
+  error_metric     = module.logs.error_metric
+
+  database = var.database == null ? null : {
+    id              = module.database[0].id
+    engine          = var.database.engine
+    max_connections = module.database[0].max_connections_hint
+    memory_gib      = module.database[0].memory_gib
+  }
+
+  cache = var.cache == null ? null : {
+    id    = module.cache[0].id
+    nodes = 1 + var.cache.replicas
+  }
+}
+
+module "budget" {
+  source = "./modules/budget"
+  count  = var.budget == null ? 0 : 1
+
+  name = var.name
+  tags = local.tags
+
+  amount      = var.budget.amount
+  thresholds  = var.budget.thresholds
+  emails      = var.budget.emails
+  anomaly     = var.budget.anomaly
+  anomaly_usd = var.budget.anomaly_usd
+}
+
+################################################################################
+# CDN
+################################################################################
+
+module "cdn" {
+  source = "./modules/cdn"
+  count  = local.behind_cdn ? 1 : 0
+
+  name = var.name
+  tags = local.tags
+
+  origin       = module.balancer.dns_name
+  origin_https = local.https
+  paths        = var.cdn.paths
+  firewall     = module.balancer.firewall
+
+  domain_name    = try(var.domain.name, null)
+  zone_id        = module.dns.zone_id
+  create_records = local.zone != null
+
+  # In us-east-1 the certificate of the load balancer serves both.
+  certificate              = local.https && var.region == "us-east-1" ? module.balancer.certificate : null
+  issue_certificate        = local.https && var.region != "us-east-1"
+  create_validation_record = try(var.domain.certificate, null) != null
+
+  access_logs        = var.access.access_logs
+  access_logs_bucket = module.balancer.access_logs_bucket
+}

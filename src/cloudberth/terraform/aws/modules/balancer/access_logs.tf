@@ -4,6 +4,11 @@ data "aws_partition" "current" {}
 
 data "aws_region" "current" {}
 
+locals {
+  account   = data.aws_caller_identity.current.account_id
+  partition = data.aws_partition.current.partition
+}
+
 resource "aws_s3_bucket" "access_logs" {
   # checkov:skip=CKV_AWS_18:this is the bucket that logs go to
   # checkov:skip=CKV_AWS_21:logs are written once and expire; there is nothing to restore
@@ -80,28 +85,37 @@ resource "aws_s3_bucket_policy" "access_logs" {
 
   policy = jsonencode({
     Version = "2012-10-17"
-    Statement = [
-      {
-        Sid       = "LoadBalancersOfThisAccountWrite"
+    Statement = concat(
+      [
+        {
+          Sid       = "OnlyOverTls"
+          Effect    = "Deny"
+          Principal = "*"
+          Action    = "s3:*"
+          Resource  = [aws_s3_bucket.access_logs[0].arn, "${aws_s3_bucket.access_logs[0].arn}/*"]
+          Condition = { Bool = { "aws:SecureTransport" = "false" } }
+        },
+        {
+          Sid       = "LoadBalancersOfThisAccountWrite"
+          Effect    = "Allow"
+          Principal = { Service = "logdelivery.elasticloadbalancing.amazonaws.com" }
+          Action    = "s3:PutObject"
+          Resource  = "${aws_s3_bucket.access_logs[0].arn}/balancer/AWSLogs/${local.account}/*"
+          Condition = { ArnLike = { "aws:SourceArn" = "arn:${local.partition}:elasticloadbalancing:${data.aws_region.current.region}:${local.account}:loadbalancer/*" } }
+        },
+      ],
+      [for sid in var.behind_cdn ? ["CloudFrontOfThisAccountWrites"] : [] : {
+        Sid       = sid
         Effect    = "Allow"
-        Principal = { Service = "logdelivery.elasticloadbalancing.amazonaws.com" }
+        Principal = { Service = "delivery.logs.amazonaws.com" }
         Action    = "s3:PutObject"
-        Resource  = "${aws_s3_bucket.access_logs[0].arn}/balancer/AWSLogs/${data.aws_caller_identity.current.account_id}/*"
+        Resource  = "${aws_s3_bucket.access_logs[0].arn}/AWSLogs/${local.account}/*"
         Condition = {
-          ArnLike = {
-            "aws:SourceArn" = "arn:${data.aws_partition.current.partition}:elasticloadbalancing:${data.aws_region.current.region}:${data.aws_caller_identity.current.account_id}:loadbalancer/*"
-          }
+          StringEquals = { "aws:SourceAccount" = local.account }
+          ArnLike      = { "aws:SourceArn" = "arn:${local.partition}:logs:us-east-1:${local.account}:delivery-source:*" }
         }
-      },
-      {
-        Sid       = "OnlyOverTls"
-        Effect    = "Deny"
-        Principal = "*"
-        Action    = "s3:*"
-        Resource  = [aws_s3_bucket.access_logs[0].arn, "${aws_s3_bucket.access_logs[0].arn}/*"]
-        Condition = { Bool = { "aws:SecureTransport" = "false" } }
-      },
-    ]
+      }],
+    )
   })
 
   depends_on = [aws_s3_bucket_public_access_block.access_logs]

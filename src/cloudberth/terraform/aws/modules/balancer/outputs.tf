@@ -48,3 +48,11 @@ output "firewall" {
   description = "ARN of the web application firewall, empty if there is none. In front of a CDN, the CDN has to name it."
   value       = local.firewall ? aws_wafv2_web_acl.this[0].arn : ""
 }
+
+output "access_logs_bucket" {
+  description = "ARN of the bucket of the access logs, empty without them."
+  value       = var.access_logs ? aws_s3_bucket.access_logs[0].arn : ""
+
+  # Who delivers logs checks at once whether it may.
+  depends_on = [aws_s3_bucket_policy.access_logs]
+}

@@ -33,3 +33,8 @@ output "max_connections_hint" {
     floor(local.memory_gib * 1073741824 / 9531392 * 0.9),
   )
 }
+
+output "memory_gib" {
+  description = "Memory of the instance in GiB; with aurora, at the most capacity units."
+  value       = local.memory_gib
+}

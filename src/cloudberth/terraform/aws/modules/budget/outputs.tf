@@ -1,0 +1,4 @@
+output "id" {
+  description = "Id of the budget: account and name."
+  value       = aws_budgets_budget.this.id
+}
