@@ -21,13 +21,13 @@ from cloudberth.deployment import document as documents
 from cloudberth.deployment import interpolation, reading, rules, wording
 from cloudberth.deployment.document import Document, Path
 from cloudberth.deployment.facts import facts
-from cloudberth.deployment.model import CustomDeployment, Deployment, DifyDeployment
+from cloudberth.deployment.model import CustomFile, Deployment, DeploymentFile, DifyFile
 from cloudberth.deployment.sizes import SIZES, merged, preset
 from cloudberth.errors import InvalidDeployment, Problem
 
 CLOUDS = ("aws",)
 _ROUNDS = 12
-_KINDS: Mapping[str, type[Deployment]] = {"dify": DifyDeployment, "custom": CustomDeployment}
+_KINDS: Mapping[str, type[DeploymentFile]] = {"dify": DifyFile, "custom": CustomFile}
 
 
 def load(path: FilePath, environment: Mapping[str, str] | None = None) -> Deployment:
@@ -56,7 +56,7 @@ def load_text(
     ]
     if everything or deployment is None:
         raise InvalidDeployment(_in_order(everything))
-    return deployment
+    return deployment.deployment()
 
 
 def _in_order(problems: Iterable[Problem]) -> tuple[Problem, ...]:
@@ -109,7 +109,7 @@ def _word(document: Document, key: str, known: Iterable[str], otherwise: str) ->
     return node.text if isinstance(node, documents.Scalar) and node.text in known else otherwise
 
 
-def _checked(document: Document) -> tuple[Deployment | None, list[Problem]]:
+def _checked(document: Document) -> tuple[DeploymentFile | None, list[Problem]]:
     cloud = _word(document, "cloud", CLOUDS, CLOUDS[0])
     size = _word(document, "size", SIZES, SIZES[0])
     kind = _KINDS[_word(document, "app", _KINDS, "dify")]
@@ -135,9 +135,9 @@ def _tuples(value: Any) -> Any:
     return tuple(_tuples(inner) for inner in value) if isinstance(value, list) else value
 
 
-def _spelled_out(document: Document, kind: type[Deployment], size: str) -> list[Problem]:
+def _spelled_out(document: Document, kind: type[DeploymentFile], size: str) -> list[Problem]:
     """Deal with the short forms: resources of one size; a domain that is only a name (which cannot work)."""
-    if kind is CustomDeployment:
+    if kind is CustomFile:
         reading.spell_out(document, size)
     node = document.node(("domain",))
     if (
@@ -152,16 +152,16 @@ def _spelled_out(document: Document, kind: type[Deployment], size: str) -> list[
     return [problem]
 
 
-def _values(document: Document, kind: type[Deployment]) -> dict[str, Any]:
+def _values(document: Document, kind: type[DeploymentFile]) -> dict[str, Any]:
     values: dict[str, Any] = reading.value_of(document.root, reading.expected(kind))
     return {key: value for key, value in values.items() if not key.startswith("x-")}
 
 
-_Validated = tuple[Deployment | None, set[Path], list[Problem]]
+_Validated = tuple[DeploymentFile | None, set[Path], list[Problem]]
 
 
 def _validated(
-    values: dict[str, Any], under: dict[str, Any], document: Document, kind: type[Deployment], region: str
+    values: dict[str, Any], under: dict[str, Any], document: Document, kind: type[DeploymentFile], region: str
 ) -> _Validated:
     """The deployment, without the values that are wrong; the paths of those; and what is wrong with them."""
     broken: set[Path] = set()
@@ -177,7 +177,7 @@ def _validated(
             broken.add(path)
             values = _without(values, path)
         stand_ins = {"name": "unnamed", "app": "dify", "cloud": CLOUDS[0], "region": region}
-        kind = DifyDeployment if ("services",) in broken else kind
+        kind = DifyFile if ("services",) in broken else kind
     return None, broken, found
 
 

@@ -6,9 +6,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import yaml
+
+if TYPE_CHECKING:
+    from cloudberth.deployment.model import Database
 
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 GIB = 2**30
@@ -64,6 +67,15 @@ class Tier:
     readable: bool
 
 
+@dataclass(frozen=True, slots=True)
+class VectorStore:
+    """One of Dify's vector stores. variables: all its names; required: those it cannot be reached without."""
+
+    name: str
+    required: tuple[str, ...]
+    variables: tuple[str, ...]
+
+
 class Facts:
     """The facts of one cloud. Unknown names give None; nothing here asks the cloud."""
 
@@ -97,11 +109,12 @@ class Facts:
 
     def other_region(self, region: str) -> str | None:
         """The separate offering that a region belongs to (needs another kind of account)."""
-        return self._data["other_regions"].get(region)
+        other: str | None = self._data["other_regions"].get(region)
+        return other
 
     @property
     def retention_days(self) -> tuple[int, ...]:
-        """Days that log groups accept; 0 is for ever."""
+        """Days that log groups accept."""
         return tuple(self._data["retention_days"])
 
     @property
@@ -112,6 +125,11 @@ class Facts:
     @property
     def longest_subnet_prefix(self) -> int:
         return int(self._data["network"]["longest_subnet_prefix"])
+
+    @property
+    def subnet_bits(self) -> int:
+        """Bits by which a subnet's prefix is longer than the network's."""
+        return int(self._data["network"]["subnet_bits"])
 
     @property
     def endpoints(self) -> tuple[str, ...]:
@@ -146,13 +164,22 @@ class Facts:
         """PostgreSQL's default max_connections on a server with this much (nominal) memory."""
         rule = self._database["connections"]
         usable = max(memory_gib * rule["usable_share"] - rule["reserved_gib"], 0)
-        return min(int(usable * GIB / rule["bytes_each"]), rule["most"])
+        return min(int(usable * GIB / rule["bytes_each"]), int(rule["most"]))
 
     def serverless_max_connections(self, min_capacity: float, max_capacity: float) -> int:
         """The same for a serverless database: it follows the largest capacity, less when it may shrink to nearly 0."""
         limit = self.max_connections(max_capacity * self._database["gib_per_capacity_unit"])
         ceiling = self._database["connections"]["most_when_scaling_to_half"]
         return min(limit, ceiling) if min_capacity <= self.capacity_step else limit
+
+    def database_connections(self, database: Database) -> int:
+        """PostgreSQL's default max_connections of a deployment's database; of the smallest class if it is unknown."""
+        if database.engine == "aurora":
+            return self.serverless_max_connections(database.min_capacity, database.max_capacity)
+        known = self.database_class(database.machine_type)
+        return (
+            known.max_connections if known else min(c.max_connections for c in self.database_classes.values())
+        )
 
     def cache_class(self, type: str) -> CacheClass | None:
         return self.cache_classes.get(type)
@@ -206,3 +233,13 @@ def _machines(families: Mapping[str, Any]) -> dict[str, Machine]:
 def facts(cloud: str) -> Facts:
     """The facts of a cloud (``aws``)."""
     return Facts(cloud, read_data(__name__, f"{cloud}.yaml"))
+
+
+@cache
+def vector_stores() -> Mapping[str, VectorStore]:
+    """Dify's vector stores by name (VECTOR_STORE)."""
+    data = read_data(__name__, "vector_stores.yaml")
+    return {
+        name: VectorStore(name, tuple(store["required"]), tuple(store["variables"]))
+        for name, store in data.items()
+    }

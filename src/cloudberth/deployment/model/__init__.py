@@ -8,9 +8,10 @@ has its final value and later steps never ask which size it was.
 from cloudberth.apps.model import Service
 from cloudberth.deployment.model.base import Section
 from cloudberth.deployment.model.deployment import (
-    CustomDeployment,
+    CustomFile,
     Deployment,
-    DifyDeployment,
+    DeploymentFile,
+    DifyFile,
     ServiceOverride,
 )
 from cloudberth.deployment.model.infrastructure import (
@@ -47,18 +48,19 @@ __all__ = [
     "Budget",
     "Cache",
     "Compute",
-    "CustomDeployment",
+    "CustomFile",
     "Database",
     "Deployment",
-    "DifyDeployment",
+    "DeploymentFile",
+    "DifyFile",
     "Domain",
     "ExistingNetwork",
     "LifecycleRule",
     "Logs",
     "Network",
     "Schedule",
-    "Section",
     "SecretReference",
+    "Section",
     "Service",
     "ServiceOverride",
     "State",

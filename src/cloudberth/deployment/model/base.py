@@ -30,7 +30,7 @@ NAME_PATTERN = r"^[a-z][a-z0-9-]{1,18}[a-z0-9]$"
 IDENTIFIER_PATTERN = r"^[a-z][a-z0-9_-]{0,62}$"
 VARIABLE_PATTERN = r"^[A-Za-z_][A-Za-z0-9_]*$"
 DATABASE_PATTERN = r"^[a-z][a-z0-9_]{0,62}$"
-HOST_PATTERN = r"^([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z][a-z0-9-]{0,61}[a-z0-9]$"
+HOST_PATTERN = r"^([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z]{2,63}$"
 EMAIL_PATTERN = r"^[A-Za-z0-9._%+'-]+@([A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?\.)+[A-Za-z]{2,}$"
 BUCKET_PATTERN = r"^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$"
 CLOCK_RANGE_PATTERN = r"^([01]\d|2[0-3]):[0-5]\d-([01]\d|2[0-3]):[0-5]\d$"
@@ -119,20 +119,16 @@ Email = Annotated[
 ]
 
 
-def _network(value: str, *, private: bool) -> str:
+def _address_range(value: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network:
     if "/" not in value:
         raise wrong(f"{shown(value)} has no prefix length", f"write {value}/32 for a single address")
     try:
-        network = ipaddress.IPv4Network(value, strict=False)
+        network = ipaddress.ip_network(value, strict=False)
     except ValueError:
-        raise wrong(f"{shown(value)} is not an IPv4 range", "write it like 10.40.0.0/16") from None
+        raise wrong(f"{shown(value)} is not an address range", "write it like 10.40.0.0/16") from None
     if str(network) != value:
-        raise wrong(f"{shown(value)} has bits set behind its prefix", f"the range is {network}")
-    if private and not _is_private(network):
-        raise wrong(
-            f"{value} is not a private range", "take one inside 10.0.0.0/8, 172.16.0.0/12 or 192.168.0.0/16"
-        )
-    return value
+        raise wrong(f"{shown(value)} is not written as a range", f"write {network}")
+    return network
 
 
 PRIVATE_RANGES = tuple(
@@ -140,13 +136,22 @@ PRIVATE_RANGES = tuple(
 )
 
 
-def _is_private(network: ipaddress.IPv4Network) -> bool:
-    return any(network.subnet_of(private) for private in PRIVATE_RANGES)
+def _any_range(value: str) -> str:
+    _address_range(value)
+    return value
 
 
-CIDR_PATTERN = r"^\d{1,3}(\.\d{1,3}){3}/\d{1,2}$"
-PrivateRange = Annotated[str, AfterValidator(lambda v: _network(v, private=True)), _pattern(CIDR_PATTERN)]
-AddressRange = Annotated[str, AfterValidator(lambda v: _network(v, private=False)), _pattern(CIDR_PATTERN)]
+def _private_range(value: str) -> str:
+    network = _address_range(value)
+    if isinstance(network, ipaddress.IPv6Network) or not any(network.subnet_of(p) for p in PRIVATE_RANGES):
+        raise wrong(
+            f"{value} is not a private range", "take one inside 10.0.0.0/8, 172.16.0.0/12 or 192.168.0.0/16"
+        )
+    return value
+
+
+PrivateRange = Annotated[str, AfterValidator(_private_range), _pattern(r"^\d{1,3}(\.\d{1,3}){3}/\d{1,2}$")]
+AddressRange = Annotated[str, AfterValidator(_any_range), _pattern(r"^[0-9a-f.:]+/\d{1,3}$")]
 
 Bucket = Annotated[
     str,
@@ -184,16 +189,16 @@ def weekly_minutes(window: str) -> tuple[int, int]:
 def _daily_window(value: str) -> str:
     if not re.match(CLOCK_RANGE_PATTERN.replace("$", r"\Z"), value):
         raise wrong(f"{shown(value)} is not a daily window", 'write it like "02:00-03:00", UTC')
-    if not 30 <= daily_minutes(value)[1]:
-        raise wrong(f"the window {value} is shorter than 30 minutes", 'write it like "02:00-03:00"')
+    if daily_minutes(value)[1] < 60:
+        raise wrong(f"the window {value} is shorter than an hour", 'write it like "02:00-03:00"')
     return value
 
 
 def _weekly_window(value: str) -> str:
     if not re.match(WEEKLY_RANGE_PATTERN.replace("$", r"\Z"), value):
         raise wrong(f"{shown(value)} is not a weekly window", 'write it like "sun:03:30-sun:04:30", UTC')
-    if not 30 <= weekly_minutes(value)[1] <= 24 * 60:
-        raise wrong(f"the window {value} is not between 30 minutes and 24 hours long", "")
+    if not 60 <= weekly_minutes(value)[1] <= 24 * 60:
+        raise wrong(f"the window {value} is not between 1 and 24 hours long", "")
     return value
 
 

@@ -15,9 +15,12 @@ from pydantic import AfterValidator
 from cloudberth.deployment.model.base import shown, wrong
 
 _MONTHS = {
-    name: i for i, name in enumerate("jan feb mar apr may jun jul aug sep oct nov dec".split(), start=1)
+    name: i
+    for i, name in enumerate(
+        ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"], start=1
+    )
 }
-_WEEKDAYS = {name: i for i, name in enumerate("sun mon tue wed thu fri sat".split())}
+_WEEKDAYS = {name: i for i, name in enumerate(["sun", "mon", "tue", "wed", "thu", "fri", "sat"])}
 _NO_NAMES: Mapping[str, int] = MappingProxyType({})
 _FIELDS: tuple[tuple[str, int, int, Mapping[str, int]], ...] = (
     ("minute", 0, 59, _NO_NAMES),
@@ -26,46 +29,57 @@ _FIELDS: tuple[tuple[str, int, int, Mapping[str, int]], ...] = (
     ("month", 1, 12, _MONTHS),
     ("day of week", 0, 7, _WEEKDAYS),
 )
-_PART = re.compile(r"(?:\*|(?P<first>\w+)(?:-(?P<last>\w+))?)(?:/(?P<step>\d+))?\Z")
+_PART = re.compile(r"(?P<range>\*|(?P<first>\w+)(?:-(?P<last>\w+))?)(?:/(?P<step>\d+))?\Z")
+_HINT = 'five fields: minute hour day month weekday, like "0 20 * * MON-FRI"'
 
 
-def _number(text: str, names: Mapping[str, int]) -> int | None:
-    if text.isascii() and text.isdigit() and len(text) <= 4:
-        return int(text)
-    return names.get(text.lower())
+class _Mistake(ValueError):
+    """What is wrong with one part of a field."""
 
 
-def _mistake(part: str, lowest: int, highest: int, names: Mapping[str, int]) -> str:
-    """What is wrong with one comma-separated part of a field, empty when it is right."""
+def _number(text: str, lowest: int, highest: int, names: Mapping[str, int]) -> int:
+    number = int(text) if text.isascii() and text.isdigit() and len(text) <= 4 else names.get(text.lower())
+    if number is None or not lowest <= number <= highest:
+        raise _Mistake(f"{shown(text)} is not between {lowest} and {highest}")
+    return number
+
+
+def _part(part: str, lowest: int, highest: int, names: Mapping[str, int]) -> str:
+    """One comma-separated part of a field with numbers instead of names: not every cron takes ranges of names."""
     match = _PART.match(part)
     if not match:
-        return f"{shown(part)} is neither *, a number nor a range"
-    numbers: list[int] = []
-    for text in (match["first"], match["last"]):
-        if text is None:
-            continue
-        number = _number(text, names)
-        if number is None or not lowest <= number <= highest:
-            return f"{shown(text)} is not between {lowest} and {highest}"
-        numbers.append(number)
-    if len(numbers) == 2 and numbers[0] > numbers[1]:
-        return f"{shown(part)} ends before it starts"
-    if match["step"] is not None and not 1 <= int(match["step"][:4]) <= highest:
-        return f"the step of {shown(part)} is not between 1 and {highest}"
-    return ""
+        raise _Mistake(f"{shown(part)} is neither *, a number nor a range")
+    result = match["range"]
+    if match["first"] is not None:
+        first = _number(match["first"], lowest, highest, names)
+        result = str(first)
+        if match["last"] is not None:
+            last = _number(match["last"], lowest, highest, names)
+            last = 7 if names is _WEEKDAYS and last == 0 and first > 0 else last  # a week ends on Sunday
+            if last < first:
+                raise _Mistake(f"{shown(part)} ends before it starts")
+            result += f"-{last}"
+        elif match["step"] is not None:
+            raise _Mistake(f"the step of {shown(part)} needs * or a range")
+    if match["step"] is None:
+        return result
+    if not 1 <= int(match["step"][:4]) <= highest:
+        raise _Mistake(f"the step of {shown(part)} is not between 1 and {highest}")
+    return f"{result}/{int(match['step'])}"
 
 
 def check_cron(value: str) -> str:
-    """The expression itself; raises with the field that is wrong."""
-    hint = 'five fields: minute hour day month weekday, like "0 20 * * MON-FRI"'
+    """The expression in its plainest form (numbers, single spaces); raises with the field that is wrong."""
     fields = value.split()
     if len(fields) != 5:
-        raise wrong(f"{shown(value)} has {len(fields)} fields instead of 5", hint)
+        raise wrong(f"{shown(value)} has {len(fields)} fields instead of 5", _HINT)
+    plain = []
     for text, (title, lowest, highest, names) in zip(fields, _FIELDS, strict=True):
-        for part in text.split(","):
-            if mistake := _mistake(part, lowest, highest, names):
-                raise wrong(f"{title}: {mistake}", hint)
-    return value
+        try:
+            plain.append(",".join(_part(part, lowest, highest, names) for part in text.split(",")))
+        except _Mistake as mistake:
+            raise wrong(f"{title}: {mistake}", _HINT) from None
+    return " ".join(plain)
 
 
 @cache

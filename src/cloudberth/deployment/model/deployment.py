@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import Field
+from pydantic import BaseModel, Field
 
 from cloudberth.apps.model import Queue, Resources, Secret, Service
+from cloudberth.cost.usage import Usage
 from cloudberth.deployment.model.base import Identifier, Name, Section, VariableName
 from cloudberth.deployment.model.infrastructure import (
     Access,
@@ -93,7 +94,7 @@ class Deployment(Section):
     """Tags on everything that can carry them."""
     env: Annotated[dict[VariableName, str], Field(examples=[{"LOG_TZ": "Europe/Berlin"}])] = {}
     """Additional variables for every service of the app (Dify's names). Secrets are references: secret:NAME."""
-    services: Mapping[Identifier, Service | ServiceOverride] = {}
+    services: dict[str, Any] = {}
     """`app: custom`: the containers. `app: dify`: changes to the release's services (image, resources, env)."""
     secrets: Annotated[
         dict[Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,62}$")], Secret],
@@ -105,11 +106,8 @@ class Deployment(Section):
     """`app: custom` only: Redis lists whose length is the backlog that alarms.queue_depth watches."""
     suppress: tuple[Suppression, ...] = ()
     """Findings that are accepted, with the reason."""
-    usage: Annotated[
-        dict[str, Annotated[float, Field(ge=0, allow_inf_nan=False)]],
-        Field(examples=[{"requests_per_month": 2_000_000, "storage_gb": 250}]),
-    ] = {}
-    """Monthly usage for the cost estimate, where the size's assumptions are off; the estimate lists the keys."""
+    usage: dict[str, Any] = {}
+    """Monthly usage for the cost estimate, where the size's assumptions are off."""
 
     @property
     def secret_references(self) -> dict[str, str]:
@@ -123,33 +121,54 @@ class Deployment(Section):
         if self.tracing.headers_secret:
             yield self.tracing.headers_secret
         for service in self.services.values():
-            yield from service.env.values()
+            yield from service.get("env", {}).values()
 
     @property
     def own_services(self) -> dict[str, Service]:
         """The containers of `app: custom`; empty for Dify."""
-        return {name: service for name, service in self.services.items() if isinstance(service, Service)}
+        return {} if self.app == "dify" else _each(Service, self.services)
 
     @property
     def overrides(self) -> dict[str, ServiceOverride]:
         """What is changed about Dify's services; empty for `app: custom`."""
-        return {
-            name: service for name, service in self.services.items() if isinstance(service, ServiceOverride)
-        }
+        return _each(ServiceOverride, self.services) if self.app == "dify" else {}
 
 
-class DifyDeployment(Deployment):
-    """A deployment with `app: dify`."""
+_Part = TypeVar("_Part", bound=BaseModel)
+
+
+def _each(kind: type[_Part], values: Mapping[str, Any]) -> dict[str, _Part]:
+    return {name: kind.model_validate(value) for name, value in values.items()}
+
+
+class DeploymentFile(Deployment):
+    """A deployment as its file is checked: with types for what `Deployment` keeps as it stands in the file."""
+
+    usage: Usage = Usage()
+    """Monthly usage for the cost estimate, where the size's assumptions are off. What is not given is assumed
+    and listed by the estimate."""
+
+    def deployment(self) -> Deployment:
+        """The same as a `Deployment`: services and usage as plain mappings of what was given."""
+        values = {name: getattr(self, name) for name in Deployment.model_fields}
+        services = {name: service.model_dump(exclude_unset=True) for name, service in self.services.items()}
+        return Deployment(
+            **{**values, "services": services, "usage": self.usage.model_dump(exclude_unset=True)}
+        )
+
+
+class DifyFile(DeploymentFile):
+    """A file with `app: dify`."""
 
     services: Annotated[
-        Mapping[Identifier, ServiceOverride],
+        dict[Identifier, ServiceOverride],
         Field(examples=[{"worker": {"env": {"CELERY_WORKER_AMOUNT": "4"}}}]),
     ] = {}
     """Changes to the release's services: image, resources and env."""
 
 
-class CustomDeployment(Deployment):
-    """A deployment with `app: custom`."""
+class CustomFile(DeploymentFile):
+    """A file with `app: custom`."""
 
-    services: Annotated[Mapping[Identifier, Service], Field(min_length=1, max_length=40)]
+    services: Annotated[dict[Identifier, Service], Field(min_length=1, max_length=40)]
     """Your containers."""

@@ -74,7 +74,7 @@ class Access(Section):
     allowed_cidrs: Annotated[tuple[AddressRange, ...], Field(min_length=1, examples=[["203.0.113.0/24"]])] = (
         "0.0.0.0/0",
     )
-    """IPv4 ranges that may open the site; 0.0.0.0/0 is everybody."""
+    """Address ranges that may open the site; 0.0.0.0/0 is everybody with IPv4."""
     waf: Annotated[bool, Field(examples=[True])] = False
     """Put the cloud's web application firewall with its managed rules in front."""
     idle_timeout_seconds: Annotated[int, Field(ge=60, le=4000, examples=[900])] = 600
@@ -93,7 +93,7 @@ class AppGroup(Section):
     ]
     """Machine types, the preferred one first. The others are alternatives when spot capacity is short; all have
     the same processor architecture."""
-    min: Annotated[int, Field(ge=0, le=100, examples=[2])]
+    min: Annotated[int, Field(ge=1, le=100, examples=[2])]
     """Fewest machines."""
     max: Annotated[int, Field(ge=1, le=100, examples=[6])]
     """Most machines."""
@@ -163,8 +163,8 @@ class Database(Section):
     """Instance class; db.serverless with aurora."""
     storage_gb: Annotated[int, Field(ge=20, le=65536, examples=[100])] = 50
     """Storage in GB at the start (postgres)."""
-    max_storage_gb: Annotated[int, Field(ge=20, le=65536, examples=[500])] = 200
-    """Storage grows by itself up to this many GB (postgres)."""
+    max_storage_gb: Annotated[int, Field(ge=0, le=65536, examples=[500])] = 200
+    """Storage grows by itself up to this many GB; 0: it never grows (postgres)."""
     multi_zone: Annotated[bool, Field(examples=[True])] = False
     """Keep a standby in another zone that takes over when the first fails."""
     min_capacity: Annotated[float, Field(ge=0, le=256, examples=[1])] = 0.5
@@ -198,7 +198,7 @@ class LifecycleRule(Section):
 
     prefix: Annotated[str, Field(max_length=1024, examples=["upload_files/"])] = ""
     """Only objects whose key starts like this; empty: all."""
-    after_days: Annotated[int, Field(ge=0, le=36500, examples=[30])]
+    after_days: Annotated[int, Field(ge=1, le=36500, examples=[30])]
     """Days after the object was written."""
     tier: Annotated[
         Literal["infrequent", "archive-instant", "archive", "deep-archive"], Field(examples=["infrequent"])

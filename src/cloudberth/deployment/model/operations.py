@@ -62,8 +62,8 @@ class Tracing(Section):
 class Logs(Section):
     """Log groups of the services."""
 
-    retention_days: Annotated[int, Field(ge=0, examples=[90])] = 30
-    """Days that logs are kept; 0 keeps them for ever (and pays for ever). Clouds accept certain numbers only."""
+    retention_days: Annotated[int, Field(ge=1, examples=[90])] = 30
+    """Days that logs are kept. Clouds accept certain numbers only."""
     level: Annotated[Literal["DEBUG", "INFO", "WARNING", "ERROR"], Field(examples=["WARNING"])] = "INFO"
     """Least severe messages that are written. ERROR hides what migrations did."""
 
@@ -94,7 +94,7 @@ class Budget(Section):
     """US dollars a month."""
     thresholds: Annotated[
         tuple[Annotated[int, Field(ge=1, le=1000)], ...],
-        Field(min_length=1, max_length=10, examples=[[50, 80, 100]]),
+        Field(min_length=1, max_length=8, examples=[[50, 80, 100]]),
     ] = (50, 80, 100)
     """Percentages of the amount at which mail is sent, rising."""
     emails: Annotated[tuple[Email, ...], Field(max_length=10, examples=[["finance@example.com"]])] = ()
@@ -111,7 +111,7 @@ class Backup(Section):
     retention_days: Annotated[int, Field(ge=1, le=35, examples=[14])] = 7
     """Days back to which the database can be restored, to the second."""
     window: Annotated[DailyWindow, Field(examples=["02:00-03:00"])] = "02:00-03:00"
-    """Daily backup window, UTC, at least 30 minutes."""
+    """Daily backup window, UTC, at least an hour."""
     maintenance: Annotated[WeeklyWindow, Field(examples=["sun:03:30-sun:04:30"])] = "sun:03:30-sun:04:30"
     """Weekly maintenance window, UTC, apart from the backup window."""
     final_snapshot: Annotated[bool, Field(examples=[False])] = True
