@@ -33,12 +33,11 @@ from cloudberth.findings.model import Finding
 from cloudberth.findings.review import review as review_plan
 from cloudberth.infra import workspace
 from cloudberth.infra.diagram import draw as draw_plan
+from cloudberth.infra.events import Listener
 from cloudberth.infra.plan import Plan
-from cloudberth.infra.rehearsal import Rehearsal, StepDone
+from cloudberth.infra.rehearsal import Progress, Rehearsal
 from cloudberth.infra.rehearsal import rehearse as rehearse_workspace
 from cloudberth.infra.rehearsal import rehearse_plan as rehearse_plan_of
-
-Progress = Callable[[StepDone], None]
 
 
 def read(path: Path) -> Deployment:
@@ -56,18 +55,22 @@ def lay_out(deployment: Deployment, backend: workspace.Backend = workspace.LOCAL
     return workspace.lay_out(deployment, application(deployment), backend)
 
 
-def rehearse_plan(deployment: Deployment, progress: Progress | None = None) -> Plan:
+def rehearse_plan(
+    deployment: Deployment, progress: Progress | None = None, listener: Listener | None = None
+) -> Plan:
     """Plan offline: real Terraform, simulated providers. Leaves nothing behind."""
     with tempfile.TemporaryDirectory(prefix="berth-") as folder:
         workspace.write(lay_out(deployment), Path(folder))
-        return rehearse_plan_of(Path(folder), progress=progress)
+        return rehearse_plan_of(Path(folder), progress=progress, listener=listener)
 
 
-def rehearse(deployment: Deployment, progress: Progress | None = None) -> Rehearsal:
+def rehearse(
+    deployment: Deployment, progress: Progress | None = None, listener: Listener | None = None
+) -> Rehearsal:
     """The whole life offline: init, validate, plan, apply, a second plan, outputs, destroy."""
     with tempfile.TemporaryDirectory(prefix="berth-") as folder:
         workspace.write(lay_out(deployment), Path(folder))
-        return rehearse_workspace(Path(folder), progress=progress)
+        return rehearse_workspace(Path(folder), progress=progress, listener=listener)
 
 
 def price(plan: Plan, deployment: Deployment) -> Estimate:

@@ -1,16 +1,19 @@
 """Everything that `berth plan` knows, as one value with a documented JSON form.
 
-``docs/reference/plan.schema.json`` is generated from these classes. Money is a decimal string in US dollars a month.
+``docs/reference/plan.schema.json`` is generated from these classes. Money is a decimal string, US dollars a
+month.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 from pydantic import TypeAdapter
 from pydantic.dataclasses import dataclass
+from typing_extensions import TypedDict
 
 from cloudberth.cost.model import Estimate
+from cloudberth.cost.report import as_json as cost_as_json
 from cloudberth.findings.model import Finding
 from cloudberth.infra.plan import Plan, Resource
 
@@ -38,43 +41,56 @@ class ReportedPlan:
     """What the deployment lacks for production, in words."""
 
 
-@dataclass(frozen=True)
-class ReportedLine:
-    resource: str
+class CostComponent(TypedDict):
+    """price and monthlyCost are null when the price is unknown (reason says why)."""
+
+    name: str
     component: str
-    label: str
-    quantity: str
     unit: str
-    fixed: bool
+    monthlyQuantity: str | None
+    freeQuantity: str
+    price: str | None
+    monthlyCost: str | None
+    usageBased: bool
     assumptions: list[str]
-    unit_prices: list[str]
-    """US dollars a unit, one for each price tier that was used."""
-    monthly: str | None
-    """US dollars; null when the price is unknown (see reason)."""
     reason: str
-    as_of: list[str]
-    source: list[str]
+    note: str
+    as_of: str | None
+    source: str | None
+    confidence: str | None
+    tiers: list[dict[str, str]]
 
 
-@dataclass(frozen=True)
-class ReportedAssumption:
+class CostResource(TypedDict):
+    name: str
+    monthlyCost: str
+    unknownCount: int
+    costComponents: list[CostComponent]
+
+
+class CostAssumption(TypedDict):
     key: str
     value: str
     unit: str
     given: bool
     description: str
+    derivedFrom: list[str]
 
 
-@dataclass(frozen=True)
-class ReportedEstimate:
+class Cost(TypedDict):
+    """The field names are those that cost tools for Terraform use."""
+
     currency: str
-    monthly: str
-    fixed_monthly: str
-    unknown: int
-    """Lines whose price is unknown: not part of the sum."""
-    lines: list[ReportedLine]
-    assumptions: list[ReportedAssumption]
-    unpriced_types: list[str]
+    region: str
+    totalMonthlyCost: str
+    fixedMonthlyCost: str
+    usageMonthlyCost: str
+    unknownCount: int
+    resources: list[CostResource]
+    assumptions: list[CostAssumption]
+    unpricedTypes: list[str]
+    freeResources: int
+    notes: list[str]
 
 
 @dataclass(frozen=True)
@@ -99,7 +115,7 @@ class Report:
     cloud: str
     size: str
     plan: ReportedPlan
-    cost: ReportedEstimate
+    cost: Cost
     findings: list[ReportedFinding]
     diagram: str | None
     """Path of the SVG that was written."""
@@ -125,7 +141,7 @@ def report(
         cloud=cloud,
         size=size,
         plan=_plan(plan),
-        cost=_estimate(estimate),
+        cost=cast(Cost, cost_as_json(estimate)),
         findings=[_finding(finding) for finding in findings],
         diagram=diagram,
     )
@@ -170,37 +186,6 @@ def _plan(plan: Plan) -> ReportedPlan:
         counts=action_counts(plan),
         resources=[_resource(resource) for resource in plan.resources if not resource.data],
         missing=missing(plan),
-    )
-
-
-def _estimate(estimate: Estimate) -> ReportedEstimate:
-    return ReportedEstimate(
-        currency="USD",
-        monthly=f"{estimate.monthly:.2f}",
-        fixed_monthly=f"{estimate.fixed_monthly:.2f}",
-        unknown=len(estimate.unknown),
-        lines=[
-            ReportedLine(
-                resource=line.quantity.resource,
-                component=line.quantity.component,
-                label=line.quantity.label,
-                quantity=str(line.quantity.amount),
-                unit=line.quantity.price.unit,
-                fixed=line.quantity.fixed,
-                assumptions=list(line.quantity.assumptions),
-                unit_prices=[str(price.usd) for price in line.prices],
-                monthly=None if line.monthly is None else str(line.monthly),
-                reason=line.reason,
-                as_of=sorted({price.as_of.isoformat() for price in line.prices}),
-                source=sorted({price.source for price in line.prices}),
-            )
-            for line in estimate.lines
-        ],
-        assumptions=[
-            ReportedAssumption(a.key, str(a.value), a.unit, a.given, a.description)
-            for a in estimate.assumptions
-        ],
-        unpriced_types=list(estimate.unpriced_types),
     )
 
 

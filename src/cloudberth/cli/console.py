@@ -54,7 +54,7 @@ def step(title: str) -> Iterator[Callable[[str], None]]:
     started = time.monotonic()
     if not err.is_terminal:
         err.print(f"{title} …")
-        yield lambda detail: None
+        yield lambda _detail: None
         err.print(f"{title}: {time.monotonic() - started:.1f} s")
         return
     with err.status(title) as status:

@@ -12,6 +12,7 @@ from rich.table import Table
 from cloudberth.cli import views
 from cloudberth.cli.console import out, print_json
 from cloudberth.cost.difference import Difference, compare
+from cloudberth.cost.report import TITLES
 from cloudberth.infra.difference import PlanDifference, compare_plans
 
 if TYPE_CHECKING:
@@ -43,9 +44,8 @@ def _show_resources(difference: PlanDifference) -> None:
     for resource in difference.changed:
         out.print(f"[yellow]~[/yellow] {escape(resource.address)}")
         for change in resource.attributes[:_SHOWN_ATTRIBUTES]:
-            out.print(
-                f"    [dim]{escape(change.path)}:[/dim] {escape(_short(change.before))} → {escape(_short(change.after))}"
-            )
+            values = f"{_short(change.before)} → {_short(change.after)}"
+            out.print(f"    [dim]{escape(change.path)}:[/dim] {escape(values)}")
         more = len(resource.attributes) - _SHOWN_ATTRIBUTES
         if more > 0:
             out.print(f"    [dim]and {more} more attributes[/dim]")
@@ -61,7 +61,12 @@ def _show_money(old: Subject, new: Subject, difference: Difference) -> None:
     for title in ("Monthly cost", "before", "after", "change"):
         table.add_column(title, justify="left" if title == "Monthly cost" else "right")
     for row in difference.components:
-        table.add_row(escape(row.name), f"{row.before:,.2f}", f"{row.after:,.2f}", _signed(row.change))
+        table.add_row(
+            escape(TITLES.get(row.component, row.component)),
+            f"{row.before:,.2f}",
+            f"{row.after:,.2f}",
+            _signed(row.delta),
+        )
     before, after = old.estimate.monthly, new.estimate.monthly
     table.add_row(
         "[bold]Total[/bold]", f"{before:,.2f}", f"{after:,.2f}", f"[bold]{_signed(after - before)}[/bold]"
@@ -88,7 +93,12 @@ def _document(old: Subject, new: Subject, resources: PlanDifference, money: Diff
         "monthly_after": f"{new.estimate.monthly:.2f}",
         "monthly_change": f"{new.estimate.monthly - old.estimate.monthly:.2f}",
         "components": [
-            {"name": row.name, "before": str(row.before), "after": str(row.after), "change": str(row.change)}
+            {
+                "name": TITLES.get(row.component, row.component),
+                "before": str(row.before),
+                "after": str(row.after),
+                "change": str(row.delta),
+            }
             for row in money.components
         ],
         "summary": views.summary(new.plan),

@@ -125,7 +125,7 @@ def render(file: Path, workspace: Path | None, dry_run: bool, overwrite: bool, y
         confirm(f"Replace {len(changes.changed_by_user)} files that you changed?", yes=yes)
     _show_changes(workspaces.write(files, folder, overwrite=overwrite), folder, done=True)
     err.print(
-        f"[dim]terraform -chdir={os.path.relpath(folder)} init, plan and apply work there without berth[/dim]",
+        f"[dim]terraform -chdir={os.path.relpath(folder)} init and apply work there without berth[/dim]",
         soft_wrap=True,
     )
 

@@ -19,8 +19,8 @@ from cloudberth.deployment.model import Deployment
 from cloudberth.errors import InvalidInput
 from cloudberth.findings.model import Finding, Severity
 from cloudberth.findings.review import review
-from cloudberth.infra import plan as plans
 from cloudberth.infra.plan import Plan
+from cloudberth.infra.plan_json import read_plan
 from cloudberth.infra.workspace import write_file
 from cloudberth.report import Report, missing, report
 from cloudberth.report import as_json as report_document
@@ -54,7 +54,7 @@ class Subject:
 def subject_of(file: Path, *, live: bool = False, workspace: Path | None = None) -> Subject:
     """Read FILE, a deployment file or a `terraform show -json` document, and look at it from all sides."""
     if file.suffix == ".json":
-        plan = plans.read(file)
+        plan = read_plan(file)
         usage = estimate(plan)
         return Subject(file.stem, None, plan, usage, review(plan))
     deployment = pipeline.read(file)
@@ -62,7 +62,7 @@ def subject_of(file: Path, *, live: bool = False, workspace: Path | None = None)
         plan = live_plan(deployment, file, workspace)
     else:
         with StepProgress("Rehearsing the plan") as progress:
-            plan = pipeline.rehearse_plan(deployment, progress)
+            plan = pipeline.rehearse_plan(deployment, progress.step_done, progress.event)
     return Subject(
         deployment.name, deployment, plan, pipeline.price(plan, deployment), pipeline.review(plan, deployment)
     )
@@ -106,8 +106,8 @@ def plan(
 ) -> int:
     """Show what FILE would create, what it costs a month and what is risky about it.
 
-    FILE is a deployment file (default berth.yaml) or the output of `terraform show -json`. Nothing is created, and
-    without --live nothing leaves this machine: Terraform runs against simulated providers.
+    FILE is a deployment file (default berth.yaml) or the output of `terraform show -json`. Nothing is
+    created, and without --live nothing leaves this machine: Terraform runs against simulated providers.
     """
     subject = subject_of(file, live=live, workspace=workspace)
     picture = None if no_diagram else _draw(subject, diagram)
@@ -161,7 +161,8 @@ def _show(subject: Subject, *, full: bool, assumptions: bool) -> None:
     title = f"[bold]{subject.name}[/bold]"
     if subject.deployment:
         app = pipeline.application(subject.deployment)
-        title += f"  {app.name} {app.version} on {subject.deployment.cloud} {subject.deployment.region}, {subject.deployment.size}"
+        chosen = subject.deployment
+        title += f"  {app.name} {app.version} on {chosen.cloud} {chosen.region}, {chosen.size}"
     out.print(title)
     out.print(
         f"[dim]{kind} · schema {providers or '?'} · Terraform {plan.terraform_version}[/dim]\n",

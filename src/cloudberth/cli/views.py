@@ -1,4 +1,4 @@
-"""Values → text for people: the resource tree, the cost table, the findings. Nothing here decides anything."""
+"""Values → text for people: the resource tree, the cost table, the findings. Nothing is decided here."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from rich.text import Text
 from rich.tree import Tree
 
 from cloudberth.cost.model import Estimate, Line
+from cloudberth.cost.report import by_component, known_sum, plain, total_in_words
 from cloudberth.findings.model import Finding, Severity
 from cloudberth.infra.plan import Action, Plan, Resource
 
@@ -83,42 +84,52 @@ def cost_table(estimate: Estimate) -> RenderableType:
     """One row a line, grouped by component; unknown prices say so and are counted."""
     table = Table(box=None, pad_edge=False, header_style="bold", expand=False)
     table.add_column("Monthly cost")
-    table.add_column("Quantity", justify="right")
-    table.add_column("Unit")
-    table.add_column("Price", justify="right")
-    table.add_column("US$ / month", justify="right")
-    groups: dict[str, list[Line]] = defaultdict(list)
-    for line in estimate.lines:
-        groups[line.quantity.component].append(line)
-    for component, lines in groups.items():
-        known = sum((line.monthly for line in lines if line.monthly is not None), Decimal(0))
-        table.add_row(f"[bold]{escape(component)}[/bold]", "", "", "", f"[bold]{known:,.2f}[/bold]")
-        for line in lines:
-            table.add_row(*_cost_row(line))
+    table.add_column("Quantity", justify="right", no_wrap=True)
+    table.add_column("Unit", no_wrap=True)
+    table.add_column("Price", justify="right", no_wrap=True)
+    table.add_column("US$", justify="right", no_wrap=True)
+    for group in by_component(estimate):
+        table.add_row(f"[bold]{escape(group.title)}[/bold]", "", "", "", f"[bold]{group.monthly:,.2f}[/bold]")
+        for row in _cost_rows(group.lines):
+            table.add_row(*row)
     return Group(table, Text(), *_cost_footer(estimate))
 
 
-def _cost_row(line: Line) -> tuple[str, str, str, str, str]:
-    quantity = line.quantity
-    label = f"  {escape(quantity.label)}" + ("" if quantity.fixed else " [dim]*[/dim]")
-    amount = f"{quantity.amount.normalize():,f}" if quantity.amount else "0"
-    if "." in amount:
-        amount = f"{quantity.amount:,.2f}"
-    price = " / ".join(f"{price.usd.normalize():f}" for price in line.prices)
-    total = "[yellow]unknown[/yellow]" if line.monthly is None else f"{line.monthly:,.2f}"
-    return label, amount, escape(quantity.price.unit), price, total
+def _cost_rows(lines: Iterable[Line]) -> Iterator[tuple[str, str, str, str, str]]:
+    """The same thing at the same price is one row, however many resources it comes from."""
+    same: dict[tuple[object, ...], list[Line]] = defaultdict(list)
+    for line in lines:
+        known = line.monthly is not None
+        same[line.quantity.label, line.quantity.price, line.quantity.fixed, line.prices, known].append(line)
+    for group in same.values():
+        yield _cost_row(group)
+
+
+def _cost_row(lines: list[Line]) -> tuple[str, str, str, str, str]:
+    quantity = lines[0].quantity
+    times = f" [dim]({len(lines)} ×)[/dim]" if len(lines) > 1 else ""
+    label = f"  {escape(quantity.label)}{times}" + ("" if quantity.fixed else " [dim]*[/dim]")
+    amount = sum((line.quantity.amount for line in lines), Decimal(0))
+    price = " / ".join(plain(price.usd) for price in lines[0].prices)
+    total = known_sum(lines)
+    shown = "[yellow]unknown[/yellow]" if lines[0].monthly is None else f"{total:,.2f}"
+    return label, _amount(amount), escape(quantity.price.unit), price, shown
+
+
+def _amount(amount: Decimal) -> str:
+    return f"{amount:,.0f}" if amount == amount.to_integral_value() else f"{amount:,.2f}"
 
 
 def _cost_footer(estimate: Estimate) -> Iterator[RenderableType]:
-    usage = estimate.monthly - estimate.fixed_monthly
     yield Text.from_markup(
-        f"[bold]Total {money(estimate.monthly)} a month[/bold]  "
-        f"({money(estimate.fixed_monthly)} fixed, {money(usage)} by usage *)"
+        f"[bold]{escape(total_in_words(estimate))}[/bold]  "
+        f"({money(estimate.fixed_monthly)} fixed, {money(estimate.usage_monthly)} by usage *)"
     )
-    assumed = [a for a in estimate.assumptions if not a.given]
+    assumed = sum(1 for assumption in estimate.assumptions if not assumption.given)
     if assumed:
         yield Text.from_markup(
-            f"[dim]* rests on {len(assumed)} assumed usage figures; see --assumptions, set your own under `usage:`[/dim]"
+            f"[dim]* rests on {assumed} assumed usage figures: --assumptions lists them, "
+            "`usage:` in the file sets them[/dim]"
         )
     for line in estimate.unknown:
         yield Text.from_markup(
@@ -127,11 +138,8 @@ def _cost_footer(estimate: Estimate) -> Iterator[RenderableType]:
         )
     if estimate.unpriced_types:
         yield Text.from_markup(f"[yellow]not priced:[/yellow] {escape(', '.join(estimate.unpriced_types))}")
-    dates = [price.as_of for line in estimate.lines for price in line.prices]
-    if dates:
-        yield Text.from_markup(
-            f"[dim]prices dated {min(dates)} to {max(dates)}, without tax and discounts[/dim]"
-        )
+    for note in estimate.notes:
+        yield Text.from_markup(f"[dim]{escape(note)}[/dim]")
 
 
 def assumption_table(estimate: Estimate) -> RenderableType:
@@ -141,7 +149,7 @@ def assumption_table(estimate: Estimate) -> RenderableType:
     for item in estimate.assumptions:
         origin = "given" if item.given else "[dim]assumed[/dim]"
         table.add_row(
-            escape(item.key), f"{item.value:,f}", escape(item.unit), origin, escape(item.description)
+            escape(item.key), f"{plain(item.value)}", escape(item.unit), origin, escape(item.description)
         )
     return table
 

@@ -6,6 +6,7 @@ from typing import Any
 
 from cloudberth.apps import variables as of_app
 from cloudberth.apps.model import App
+from cloudberth.apps.router import HEALTH_PATH
 from cloudberth.deployment.facts import facts
 from cloudberth.deployment.model import Deployment
 from cloudberth.errors import InvalidInput
@@ -16,7 +17,7 @@ def root_variables(deployment: Deployment, app: App) -> dict[str, Any]:
     return {
         "name": deployment.name,
         "region": deployment.region,
-        "app": {"name": app.name, "version": app.version, "health_path": of_app.health_path(app)},
+        "app": {"name": app.name, "version": app.version, "health_path": HEALTH_PATH},
         "domain": deployment.domain.model_dump() if deployment.domain else None,
         "network": deployment.network.model_dump(),
         "access": deployment.access.model_dump(),

@@ -2,8 +2,8 @@
 
 `lay_out` decides what stands in it (pure: path → content). `compare` decides what a re-render may touch, from
 the files on disk and the hashes that the last render noted. `write` carries that out: every file is written
-aside and renamed, and the manifest knows old and new hashes before the first rename, so that a kill in the middle
-leaves a folder that the next render understands.
+aside and renamed, and the manifest knows old and new hashes before the first rename, so that a kill in the
+middle leaves a folder that the next render understands.
 """
 
 from __future__ import annotations
@@ -192,7 +192,7 @@ def _write_all(files: Mapping[str, str], folder: Path, changes: Changes) -> None
     both = {path: tuple({*noted.get(path, ()), digest(text)}) for path, text in files.items()}
     _write_manifest(folder, {**noted, **both})
     for path in changes.changed_by_user:
-        os.replace(folder / path, folder / f"{path}.orig")
+        (folder / path).replace(folder / f"{path}.orig")
     for path in (*changes.create, *changes.update, *changes.changed_by_user):
         write_file(folder / path, files[path])
     for path in changes.delete:
@@ -210,7 +210,7 @@ def write_file(path: Path, text: str, *, mode: int = 0o644) -> None:
             stream.flush()
             os.fsync(stream.fileno())
         Path(temporary).chmod(mode)
-        os.replace(temporary, path)
+        Path(temporary).replace(path)
     except BaseException:
         Path(temporary).unlink(missing_ok=True)
         raise

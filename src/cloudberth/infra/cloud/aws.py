@@ -20,8 +20,8 @@ from botocore.exceptions import (
 from cloudberth.errors import BackendError, Kind, NotFound, PermissionDenied, Unavailable
 
 _DENIED = {
-    "403", "AccessDenied", "AccessDeniedException", "ExpiredToken", "ExpiredTokenException", "InvalidAccessKeyId",
-    "InvalidClientTokenId", "SignatureDoesNotMatch", "UnrecognizedClientException", "AuthFailure",
+    "403", "AccessDenied", "AccessDeniedException", "ExpiredToken", "ExpiredTokenException",
+    "InvalidAccessKeyId", "InvalidClientTokenId", "SignatureDoesNotMatch", "UnrecognizedClientException", "AuthFailure",
 }  # fmt: skip
 _ABSENT = {"404", "NoSuchBucket", "NotFound", "ResourceNotFoundException"}
 _THROTTLED = {
