@@ -145,10 +145,8 @@ def test_a_failure_of_pip_in_words(output: str, what: str) -> None:
 
 
 def test_a_failure_that_is_not_known_is_quoted() -> None:
-    output = (
-        "Traceback (most recent call last):\n  File x\nOSError: Readme file does not exist\n\nnote: talk\n"
-    )
-    assert explain(output, "installing").hint == "OSError: Readme file does not exist"
+    output = "Traceback (most recent call last):\n  File x\nOSError: Readme is missing\n\nnote: talk\n"
+    assert explain(output, "installing").hint == "OSError: Readme is missing"
     assert explain("", "installing").what == "installing failed"
 
 
