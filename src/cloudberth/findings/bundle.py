@@ -1,9 +1,9 @@
 """What runs on the machines, as far as a plan (or the workspace beside it) shows it.
 
 The only place that knows how containers hide in a plan: user data of launch templates and instances (plain,
-base64, gzip, cloud-init with ``write_files``, tar archives, shell scripts with embedded archives), container
-definitions, and Compose files that the caller hands over. Everything is optional: what cannot be read is left
-out, never guessed, and never an error.
+base64, gzip, cloud-init with ``write_files``, tar archives, shell scripts with embedded archives), objects in
+a bucket that machines fetch at boot, container definitions, and Compose files that the caller hands over.
+Everything is optional: what cannot be read is left out, never guessed, and never an error.
 """
 
 from __future__ import annotations
@@ -26,12 +26,17 @@ from cloudberth.findings.values import at
 from cloudberth.infra.plan import Plan, Resource
 
 _LIMIT = 8 * 1024 * 1024
-_DEPTH = 5
-_BLOB = re.compile(r"[A-Za-z0-9+/\r\n]{200,}={0,2}")
-_USER_DATA = {
+_DEPTH = 8
+# Base64 inside a script: one long word, or lines of it with a shorter last one.
+_BLOB = re.compile(
+    r"[A-Za-z0-9+/]{80,}={0,2}(?:\r?\n[A-Za-z0-9+/]{60,}={0,2}$)*(?:\r?\n[A-Za-z0-9+/]+={0,2}$)?", re.M
+)
+# User data, and objects that machines fetch at boot because user data is too small for them.
+SOURCES = {
     "aws_launch_template": ("user_data",),
     "aws_launch_configuration": ("user_data", "user_data_base64"),
     "aws_instance": ("user_data", "user_data_base64"),
+    "aws_s3_object": ("content", "content_base64"),
 }
 
 
@@ -61,10 +66,19 @@ def read_bundle(plan: Plan, stack: Mapping[str, str]) -> Bundle:
     """Everything readable: the stack's files under their path, the plan's under the resource's address."""
     texts: dict[tuple[str, str], str] = {(f"stack/{path}", path): text for path, text in stack.items()}
     for resource in plan.managed():
-        for text in _user_data(resource):
+        for text in _carried(resource):
             texts |= {(resource.address, path): content for path, content in unpack(text)}
     containers = [*_composed(texts), *(c for r in plan.managed() for c in _task_containers(r))]
-    return Bundle(texts, tuple(containers))
+    return Bundle(texts, tuple(_once(containers)))
+
+
+def _once(containers: Iterable[Container]) -> Iterator[Container]:
+    """The same container, seen in the workspace and again in the plan, counts once."""
+    seen: set[tuple[str, str]] = set()
+    for container in containers:
+        if (container.name, container.image) not in seen:
+            seen.add((container.name, container.image))
+            yield container
 
 
 def unpack(text: str) -> tuple[tuple[str, str], ...]:
@@ -72,8 +86,8 @@ def unpack(text: str) -> tuple[tuple[str, str], ...]:
     return tuple(_unpack("", text.encode(), _DEPTH))
 
 
-def _user_data(resource: Resource) -> Iterator[str]:
-    for name in _USER_DATA.get(resource.type, ()):
+def _carried(resource: Resource) -> Iterator[str]:
+    for name in SOURCES.get(resource.type, ()):
         node = at(resource, name)
         if node.known:
             yield node.text
@@ -158,7 +172,10 @@ def _embedded(text: str) -> Iterator[tuple[str, bytes]]:
         yield from _written_files(document)
         return
     for number, match in enumerate(_BLOB.finditer(text)):
-        data = _base64(match.group(0))
+        # The shorter last line may also be the end mark of a here-document.
+        candidates = (match.group(0), match.group(0).rpartition("\n")[0])
+        decoded = (data for data in map(_base64, candidates) if data is not None)
+        data = next(decoded, None)
         if data is not None:
             yield f"blob-{number}", data
 

@@ -25,9 +25,11 @@ def is_application(balancer: Resource) -> bool:
 
 
 def is_public(balancer: Resource) -> bool:
-    """Whether it is known to face the internet. ``internal`` is computed, so its absence is unknown."""
-    internal = at(balancer, "internal")
-    return internal.turned_off or internal.absent
+    """Whether it faces the internet, which it does unless it says otherwise.
+
+    ``internal`` is computed, so leaving it out reads as unknown; nobody takes it from another resource.
+    """
+    return not at(balancer, "internal").on
 
 
 def _listeners(balancer: Resource, context: Context) -> tuple[Resource, ...]:

@@ -17,10 +17,6 @@ _PARAMETERS = "aws_elasticache_parameter_group"
 _EVICTION = "maxmemory-policy"
 
 
-def is_memcached(cache: Resource) -> bool:
-    return at(cache, "engine").text == "memcached"
-
-
 def is_member(node: Resource) -> bool:
     """Whether a cluster is a read copy inside a replication group, which carries the settings."""
     return node.type == NODE and not at(node, "replication_group_id").absent and not at(node, "engine").known
@@ -153,7 +149,9 @@ def no_snapshots(cache: Resource) -> str | None:
 )
 def cluster_mode(cache: Resource) -> str | None:
     if cache.type == SERVERLESS:
-        return None if is_memcached(cache) else "A serverless cache always runs in cluster mode."
+        engine = at(cache, "engine")
+        always = engine.known and engine.text != "memcached"
+        return "A serverless cache always runs in cluster mode." if always else None
     shards = at(cache, "num_node_groups").number
     if shards is not None and shards > 1:
         return f"It has {shards:g} shards."

@@ -52,8 +52,9 @@ def metadata_v1(machine: Resource) -> str | None:
 )
 def metadata_out_of_reach(machine: Resource, context: Context) -> str | None:
     limit = at(machine, "metadata_options.0.http_put_response_hop_limit").number
-    composed = any(container.origin == machine.address for container in context.bundle.containers)
-    return "The hop limit is 1 and containers run on it." if limit == 1 and composed else None
+    own = any(c.origin == machine.address for c in context.bundle.containers)
+    composed = any(c.origin.startswith("stack/") for c in context.bundle.containers)
+    return "The hop limit is 1 and containers run on it." if limit == 1 and (own or composed) else None
 
 
 @resource_rule(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from cloudberth.findings.bundle import unpack
+from cloudberth.findings.bundle import SOURCES, unpack
 from cloudberth.findings.context import Context
 from cloudberth.findings.model import Severity
 from cloudberth.findings.rules.registry import Hit, resource_rule, rule
@@ -28,12 +28,6 @@ _STATE_ARGUMENTS = {
     "aws_secretsmanager_secret_version": ("secret_string",),
     "aws_opensearch_domain": ("advanced_security_options.0.master_user_options.0.master_user_password",),
 }
-_USER_DATA = {
-    "aws_launch_template": ("user_data",),
-    "aws_launch_configuration": ("user_data", "user_data_base64"),
-    "aws_instance": ("user_data", "user_data_base64"),
-}
-_TAGGED_EXTRA = ("description", "name")
 
 
 @resource_rule(
@@ -67,17 +61,17 @@ def generated_into_state(context: Context) -> Iterator[Hit]:
 @resource_rule(
     "secrets.in-user-data",
     Severity.HIGH,
-    "Secret in the machine's user data",
+    "Secret in what machines fetch at boot",
     why="User data can be read by every process on the machine and by everyone with "
     "DescribeLaunchTemplateVersions.",
     remedy="Read it at boot from the secret store with the machine's role, as Cloudberth's boot step does.",
-    types=tuple(_USER_DATA),
+    types=tuple(SOURCES),
 )
 def in_user_data(machine: Resource) -> str | None:
-    for name in _USER_DATA[machine.type]:
+    for name in SOURCES[machine.type]:
         for path, text in unpack(at(machine, name).text):
             kind, assigned = kind_of_secret(text), assigned_secret(text)
-            place = f"{path or name}"
+            place = path or name
             if kind:
                 return f"{place} holds {kind}."
             if assigned and not path.endswith((".py", ".sh")):

@@ -9,6 +9,12 @@ from cloudberth.findings.bundle import Container
 from cloudberth.findings.context import Context
 from cloudberth.findings.model import Severity
 from cloudberth.findings.rules.registry import Hit, rule
+from cloudberth.findings.rules.secret_text import (
+    is_secret_name,
+    kind_of_secret,
+    looks_literal,
+    published_secret,
+)
 
 _DATABASE_TLS_OFF = re.compile(r"sslmode=disable|\bssl=false\b", re.I)
 
@@ -139,3 +145,19 @@ def secret_key_shared(context: Context) -> Iterator[Hit]:
         others = [n for n, v in sorted(container.environment.items()) if n != "SECRET_KEY" and v == key]
         if key and others:
             yield Hit(place(container), f"SECRET_KEY and {others[0]} of {container.name} are the same.")
+
+
+@rule(
+    "containers.secret-in-environment",
+    Severity.HIGH,
+    "Secret written into a container's settings",
+    why="It stands in the plan, in the state and in every copy of the settings, and is changed by nobody.",
+    remedy="Name a secret instead: ${secret.NAME} in berth.yaml, secrets/valueFrom in a task definition.",
+    types=(),
+)
+def secret_in_environment(context: Context) -> Iterator[Hit]:
+    for container in context.bundle.containers:
+        for name, value in sorted(container.environment.items()):
+            named = is_secret_name(name) and looks_literal(value) and published_secret(value) is None
+            if named or kind_of_secret(value):
+                yield Hit(place(container), f"{name} of {container.name} is a literal.")
