@@ -29,7 +29,7 @@ _LIMIT = 8 * 1024 * 1024
 _DEPTH = 8
 # Base64 inside a script: one long word, or lines of it with a shorter last one.
 _BLOB = re.compile(
-    r"[A-Za-z0-9+/]{80,}={0,2}(?:\r?\n[A-Za-z0-9+/]{60,}={0,2}$)*(?:\r?\n[A-Za-z0-9+/]+={0,2}$)?", re.M
+    r"[A-Za-z0-9+/]{60,}={0,2}(?:\r?\n[A-Za-z0-9+/]{60,}={0,2}$)*(?:\r?\n[A-Za-z0-9+/]+={0,2}$)?", re.M
 )
 # User data, and objects that machines fetch at boot because user data is too small for them.
 SOURCES = {
