@@ -1,7 +1,7 @@
 """The connection budget: how many PostgreSQL connections each process may hold so that all machines fit.
 
 Every process of the API image has a pool of its own. What counts is the worst case: the app group at its
-largest, with one more machine while a rolling update replaces one.
+largest, and twice that while a rolling update starts new machines before the old ones go.
 """
 
 from __future__ import annotations
@@ -75,7 +75,7 @@ def demand(app: App, deployment: Deployment) -> tuple[int, int]:
 
 
 def _copies(service: Service, deployment: Deployment) -> int:
-    app_machines = deployment.compute.app.max + 1
+    app_machines = 2 * max(1, deployment.compute.app.max)
     return {"many": app_machines, "every": app_machines + 1, "one": 1, "once": 0}[service.runs]
 
 

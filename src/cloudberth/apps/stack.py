@@ -109,10 +109,14 @@ def _index(app: App, around: Surroundings, release: str) -> str:
 
 
 def _group(services: dict[str, Service], around: Surroundings) -> dict[str, Any]:
-    """once, services: names in order. owners: file of the group → uid:gid. volumes: name → uid:gid."""
+    """once, services, drain: names in order. owners: file of the group → uid:gid. volumes: name → uid:gid.
+
+    drain: background workers that get time to finish when a spot machine is taken away.
+    """
     return {
         "once": [name for name, service in services.items() if service.runs == ONCE],
         "services": [name for name, service in services.items() if service.runs != ONCE],
+        "drain": [name for name, service in services.items() if service.runs == "many" and not service.port],
         "compose_image": mirrored(COMPOSE_IMAGE, around.mirror),
         "owners": {
             f"files/{name}/{file}": service.user
