@@ -97,10 +97,10 @@ def autoscaling_group(group: Resource, context: Context) -> Iterator[Quantity]:
     machines = size.machines
     if not size.fixed:
         context.figures.settle("app_machines_average", machines)
-    template = next(iter(context.referenced(group, "aws_launch_template")), None)
+    template = context.one_referenced(group, "aws_launch_template")
     lines = [*_machine_hours(group, context, purchase(group, template), machines)]
     if template is None:
-        meter = Meter(context, group.address, "compute")
+        meter = Meter(context, group, "compute")
         lines.append(
             meter.fixed("disks", "ebs", None, "GB-month", None, why="the launch template is not in the plan")
         )
@@ -115,7 +115,7 @@ def _elastic(line: Quantity) -> Quantity:
 
 
 def _machine_hours(group: Resource, context: Context, buy: Purchase, machines: Decimal) -> Iterator[Quantity]:
-    meter = Meter(context, group.address, "compute")
+    meter = Meter(context, group, "compute")
     regular = buy.on_demand(machines)
     why = "the machine type is only known after apply"
     name = buy.machine_type or "machine"
@@ -133,14 +133,14 @@ def _template(template: Resource, context: Context, group: Resource, machines: D
     for mapping in template.values.get("block_device_mappings") or ():
         disk = (mapping.get("ebs") or [None])[0]
         if disk is not None:
-            yield from volume(disk, Meter(context, group.address, "compute"), machines, "disk")
+            yield from volume(disk, Meter(context, group, "compute"), machines, "disk")
     if template.get("monitoring.0.enabled"):
         metrics = machines * DETAILED_MONITORING_METRICS
-        meter = Meter(context, group.address, "alarms")
+        meter = Meter(context, group, "alarms")
         yield meter.fixed("detailed monitoring", "cloudwatch", "metric", "metric-month", metrics)
     public = str(template.get("network_interfaces.0.associate_public_ip_address")).lower()
     if public == "true":
-        meter = Meter(context, group.address, "network")
+        meter = Meter(context, group, "network")
         yield meter.fixed("public IPv4 addresses", "public-ipv4", "address", "hour", machines * HOURS)
 
 
@@ -170,23 +170,23 @@ def volume(disk: Any, meter: Meter, count: Decimal, what: str) -> Iterator[Quant
 
 
 def ebs_volume(resource: Resource, context: Context) -> Iterator[Quantity]:
-    yield from volume(resource.values, Meter(context, resource.address, "compute"), Decimal(1), "volume")
+    yield from volume(resource.values, Meter(context, resource, "compute"), Decimal(1), "volume")
 
 
 def instance(resource: Resource, context: Context) -> Iterator[Quantity]:
     """A single machine with its root disk and further disks."""
-    meter = Meter(context, resource.address, "compute")
+    meter = Meter(context, resource, "compute")
     kind = resource.get("instance_type")
     yield meter.fixed(f"{kind or 'machine'} on demand", "ec2", kind, "hour", HOURS)
     for block in ("root_block_device", "ebs_block_device"):
         for disk in resource.values.get(block) or ():
             yield from volume(disk, meter, Decimal(1), "disk")
     if resource.get("monitoring"):
-        yield Meter(context, resource.address, "alarms").fixed(
+        yield Meter(context, resource, "alarms").fixed(
             "detailed monitoring", "cloudwatch", "metric", "metric-month", DETAILED_MONITORING_METRICS
         )
     if resource.get("associate_public_ip_address"):
-        yield Meter(context, resource.address, "network").fixed(
+        yield Meter(context, resource, "network").fixed(
             "public IPv4 address", "public-ipv4", "address", "hour", HOURS
         )
 
@@ -210,7 +210,7 @@ def snapshot_policy(resource: Resource, context: Context) -> Iterator[Quantity]:
         held = incremental_copies(
             sizes, figures["disk_used_percent"], figures["daily_change_percent"], copies
         )
-        yield Meter(context, resource.address, "backup").usage(
+        yield Meter(context, resource, "backup").usage(
             f"snapshots, {copies} kept", "ebs", "snapshot", "GB-month", held,
             ("disk_used_percent", "daily_change_percent"),
         )  # fmt: skip

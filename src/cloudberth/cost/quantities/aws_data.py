@@ -30,7 +30,7 @@ _TIERS = {
 def db_instance(resource: Resource, context: Context) -> Iterator[Quantity]:
     """A database instance: hours (twice the machines when multi-zone), storage, what exceeds free backup,
     insights."""
-    meter = Meter(context, resource.address, "database")
+    meter = Meter(context, resource, "database")
     zones = "multi-az" if resource.get("multi_az") is True else "single-az"
     kind, engine = resource.get("instance_class"), str(resource.get("engine") or "")
     service = _ENGINES.get(engine, f"rds-{engine or 'unknown'}")
@@ -67,7 +67,7 @@ def _db_backup(resource: Resource, context: Context, allocated: Decimal | None) 
     held = incremental_copies(
         allocated, figures["database_used_percent"], figures["daily_change_percent"], days
     )
-    yield Meter(context, resource.address, "backup").usage(
+    yield Meter(context, resource, "backup").usage(
         f"backups over the free {allocated} GB, {days} days", "rds", "backup", "GB-month",
         max(held - allocated, Decimal(0)), ("database_used_percent", "daily_change_percent"),
     )  # fmt: skip
@@ -87,7 +87,7 @@ def _db_logs(resource: Resource, context: Context) -> Iterator[Quantity]:
     """What a database writes to the log service: exported logs, and enhanced monitoring's records."""
     exports = resource.get("enabled_cloudwatch_logs_exports") or ()
     if exports or (number(resource.get("monitoring_interval")) or 0) > 0:
-        yield Meter(context, resource.address, "logs").usage(
+        yield Meter(context, resource, "logs").usage(
             "database logs taken in", "cloudwatch-logs", "ingest-standard", "GB",
             context.figures["database_logs_gb"], ("database_logs_gb",),
         )  # fmt: skip
@@ -96,7 +96,7 @@ def _db_logs(resource: Resource, context: Context) -> Iterator[Quantity]:
 def rds_cluster(resource: Resource, context: Context) -> Iterator[Quantity]:
     """An Aurora cluster: storage, its requests (unless I/O-optimized), backups. Compute is on its
     instances."""
-    meter = Meter(context, resource.address, "database")
+    meter = Meter(context, resource, "database")
     figures = context.figures
     optimized = resource.get("storage_type") == "aurora-iopt1"
     sku = "storage-io-optimized" if optimized else "storage-standard"
@@ -109,7 +109,7 @@ def rds_cluster(resource: Resource, context: Context) -> Iterator[Quantity]:
         )
     days = number(resource.get("backup_retention_period")) or Decimal(1)
     held = incremental_copies(size, Decimal(100), figures["daily_change_percent"], days)
-    yield Meter(context, resource.address, "backup").usage(
+    yield Meter(context, resource, "backup").usage(
         f"backups over the free {size.normalize():f} GB, {days} days", "aurora", "backup", "GB-month",
         max(held - size, Decimal(0)), ("database_gb", "daily_change_percent"),
     )  # fmt: skip
@@ -118,8 +118,8 @@ def rds_cluster(resource: Resource, context: Context) -> Iterator[Quantity]:
 
 def rds_cluster_instance(resource: Resource, context: Context) -> Iterator[Quantity]:
     """One instance of an Aurora cluster: capacity units for db.serverless, hours for a machine type."""
-    meter = Meter(context, resource.address, "database")
-    cluster = next(iter(context.referenced(resource, "aws_rds_cluster")), None)
+    meter = Meter(context, resource, "database")
+    cluster = context.one_referenced(resource, "aws_rds_cluster")
     optimized = cluster is not None and cluster.get("storage_type") == "aurora-iopt1"
     suffix = "-io-optimized" if optimized else ""
     kind = resource.get("instance_class")
@@ -157,7 +157,7 @@ def _mean_capacity(cluster: Resource | None, context: Context) -> Decimal | None
 
 def replication_group(resource: Resource, context: Context) -> Iterator[Quantity]:
     """A cache: node hours, and backups beyond the one that is free."""
-    meter = Meter(context, resource.address, "cache")
+    meter = Meter(context, resource, "cache")
     kind, engine = resource.get("node_type"), str(resource.get("engine") or "redis")
     nodes = _cache_nodes(resource)
     hours = None if nodes is None else nodes * HOURS
@@ -182,7 +182,7 @@ def bucket(resource: Resource, context: Context) -> Iterator[Quantity]:
     A bucket that receives access logs holds logs only: what is written in a month, for as many months as its
     expiration rule keeps.
     """
-    meter = Meter(context, resource.address, "storage")
+    meter = Meter(context, resource, "storage")
     if holds_logs(resource, context):
         yield from _log_bucket(resource, context, meter)
         return
@@ -192,9 +192,7 @@ def bucket(resource: Resource, context: Context) -> Iterator[Quantity]:
         names = (
             ("storage_gb", "document_months", "lifecycle_percent") if tier != "standard" else ("storage_gb",)
         )
-        yield meter.usage(
-            f"objects, {tier}", "s3", tier, "GB-month", (total * share).quantize(Decimal("0.000001")), names
-        )
+        yield meter.usage(f"objects, {tier}", "s3", tier, "GB-month", total * share, names)
     old = _noncurrent_gb(resource, context)
     if old:
         yield meter.usage(

@@ -13,7 +13,7 @@ from cloudberth.infra.plan import Resource
 
 def web_acl(resource: Resource, context: Context) -> Iterator[Quantity]:
     """A firewall list: itself, each rule or managed rule group in it, and the requests it inspects."""
-    meter = Meter(context, resource.address, "firewall")
+    meter = Meter(context, resource, "firewall")
     yield meter.fixed("web ACL", "wafv2", "web-acl", "month", 1)
     rules = resource.values.get("rule")
     count = len(rules) if rules is not None else None
@@ -24,7 +24,7 @@ def web_acl(resource: Resource, context: Context) -> Iterator[Quantity]:
 
 def distribution(resource: Resource, context: Context) -> Iterator[Quantity]:
     """A CDN: data out and requests, at the price of the United States and Europe."""
-    meter = Meter(context, resource.address, "cdn")
+    meter = Meter(context, resource, "cdn")
     share = len(context.of_type("aws_cloudfront_distribution"))
     figures = context.figures
     yield meter.usage(
@@ -38,7 +38,7 @@ def distribution(resource: Resource, context: Context) -> Iterator[Quantity]:
 
 def zone(resource: Resource, context: Context) -> Iterator[Quantity]:
     """A hosted zone (private ones cost the same) and, for public ones, their queries."""
-    meter = Meter(context, resource.address, "dns")
+    meter = Meter(context, resource, "dns")
     yield meter.fixed("hosted zone", "route53", "zone", "zone-month", 1, GLOBAL)
     if resource.get("vpc"):
         return
@@ -50,6 +50,6 @@ def zone(resource: Resource, context: Context) -> Iterator[Quantity]:
 
 
 def health_check(resource: Resource, context: Context) -> Iterator[Quantity]:
-    yield Meter(context, resource.address, "dns").fixed(
+    yield Meter(context, resource, "dns").fixed(
         "health check", "route53", "health-check", "check-month", Decimal(1), GLOBAL
     )

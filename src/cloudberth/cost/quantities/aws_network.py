@@ -20,7 +20,7 @@ FREE_RULES = 10
 
 def nat_gateway(resource: Resource, context: Context) -> Iterator[Quantity]:
     """Hours, and this gateway's share of the data (evenly over all NAT gateways)."""
-    meter = Meter(context, resource.address, "network")
+    meter = Meter(context, resource, "network")
     yield meter.fixed("NAT gateway", "nat-gateway", "hour", "hour", HOURS)
     share = context.figures["nat_gb"] / len(context.of_type("aws_nat_gateway"))
     yield meter.usage("NAT data", "nat-gateway", "data-processed", "GB", share, ("nat_gb",))
@@ -28,7 +28,7 @@ def nat_gateway(resource: Resource, context: Context) -> Iterator[Quantity]:
 
 def elastic_ip(resource: Resource, context: Context) -> Iterator[Quantity]:
     """A public IPv4 address is billed whether it is attached or not (since 2024-02-01)."""
-    yield Meter(context, resource.address, "network").fixed(
+    yield Meter(context, resource, "network").fixed(
         "public IPv4 address", "public-ipv4", "address", "hour", HOURS
     )
 
@@ -38,7 +38,7 @@ def endpoint(resource: Resource, context: Context) -> Iterator[Quantity]:
     free."""
     if resource.get("vpc_endpoint_type", "Gateway") != "Interface":
         return
-    meter = Meter(context, resource.address, "network")
+    meter = Meter(context, resource, "network")
     zones = context.count(resource, "subnet_ids", "aws_subnet")
     hours = None if zones is None else zones * HOURS
     service = str(resource.get("service_name") or "").rpartition(".")[2]
@@ -56,7 +56,7 @@ def flow_log(resource: Resource, context: Context) -> Iterator[Quantity]:
     where = str(resource.get("log_destination_type") or "cloud-watch-logs")
     sku = "vended-to-s3" if where == "s3" else "vended"
     share = context.figures["flow_logs_gb"] / len(context.of_type("aws_flow_log"))
-    yield Meter(context, resource.address, "logs").usage(
+    yield Meter(context, resource, "logs").usage(
         "flow logs taken in", "cloudwatch-logs", sku, "GB", share, ("flow_logs_gb",)
     )
 
@@ -83,7 +83,7 @@ def capacity_units(
 def load_balancer(resource: Resource, context: Context) -> Iterator[Quantity]:
     """An application load balancer: hours, capacity units, and one public IPv4 address per zone when it is
     public."""
-    meter = Meter(context, resource.address, "balancer")
+    meter = Meter(context, resource, "balancer")
     if resource.get("load_balancer_type", "application") != "application":
         why = "only application load balancers are priced"
         yield meter.fixed("load balancer", "nlb", None, "hour", None, why=why)
@@ -98,9 +98,7 @@ def load_balancer(resource: Resource, context: Context) -> Iterator[Quantity]:
         evaluations,
     )
     names = ("alb_new_connections_per_second", "alb_active_connections", "alb_gb", "alb_requests_per_second")
-    yield meter.usage(
-        "capacity units", "alb", "lcu", "LCU-hour", (units * HOURS).quantize(Decimal("0.000001")), names
-    )
+    yield meter.usage("capacity units", "alb", "lcu", "LCU-hour", units * HOURS, names)
     yield from _balancer_addresses(resource, context)
 
 
@@ -109,7 +107,7 @@ def _balancer_addresses(resource: Resource, context: Context) -> Iterator[Quanti
         return
     zones = context.count(resource, "subnets", "aws_subnet") or context.count(resource, "subnet_mapping")
     hours = None if zones is None else zones * HOURS
-    yield Meter(context, resource.address, "network").fixed(
+    yield Meter(context, resource, "network").fixed(
         f"public IPv4 addresses, {zones or '?'} zones", "public-ipv4", "address", "hour", hours,
         why="number of zones not known",
     )  # fmt: skip
@@ -127,7 +125,7 @@ def zone_count(context: Context) -> int:
 
 def traffic(context: Context) -> Iterator[Quantity]:
     """Data out to the internet and between zones: of the deployment as a whole, not of one resource."""
-    meter = Meter(context, "", "network")
+    meter = Meter(context, None, "network")
     serves = context.of_type("aws_lb", "aws_instance", "aws_autoscaling_group")
     if not serves:
         return

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from decimal import Decimal
-from typing import Any
 
 from cloudberth.cost.model import Quantity
 from cloudberth.cost.quantities.context import Context, Meter, number
@@ -20,7 +19,7 @@ def log_group(resource: Resource, context: Context) -> Iterator[Quantity]:
     """Text taken in and kept. Application logs are spread evenly over the application's groups; a group
     that takes
     flow logs or a database's logs pays its taking-in there and only its storage here."""
-    meter = Meter(context, resource.address, "logs")
+    meter = Meter(context, resource, "logs")
     figure = _group_source(resource, context)
     peers = [g for g in context.of_type("aws_cloudwatch_log_group") if _group_source(g, context) == figure]
     taken = context.figures[figure] / len(peers)
@@ -35,9 +34,7 @@ def log_group(resource: Resource, context: Context) -> Iterator[Quantity]:
     kept = taken * months * context.figures["logs_compression_percent"] / 100
     label = f"logs kept {days} days" if days else "logs kept for ever (after a year)"
     names = (figure, "logs_compression_percent")
-    yield meter.usage(
-        label, "cloudwatch-logs", "storage", "GB-month", kept.quantize(Decimal("0.000001")), names
-    )
+    yield meter.usage(label, "cloudwatch-logs", "storage", "GB-month", kept, names)
 
 
 def _group_source(resource: Resource, context: Context) -> str:
@@ -52,7 +49,7 @@ def _group_source(resource: Resource, context: Context) -> str:
 def metric_filter(resource: Resource, context: Context) -> Iterator[Quantity]:
     """Each transformation makes one custom metric (its dimensions' combinations are not in the plan)."""
     count = len(resource.get("metric_transformation") or ()) or 1
-    yield Meter(context, resource.address, "alarms").fixed(
+    yield Meter(context, resource, "alarms").fixed(
         "metric from logs", "cloudwatch", "metric", "metric-month", count
     )
 
@@ -62,7 +59,7 @@ def metric_alarm(resource: Resource, context: Context) -> Iterator[Quantity]:
 
     A metric outside AWS's own namespaces that no log filter of the plan makes is a custom metric of its own.
     """
-    meter = Meter(context, resource.address, "alarms")
+    meter = Meter(context, resource, "alarms")
     metrics = [q["metric"][0] for q in resource.get("metric_query") or () if q.get("metric")]
     band = any(
         "ANOMALY_DETECTION_BAND" in str(q.get("expression") or "") for q in resource.get("metric_query") or ()
@@ -92,19 +89,19 @@ def custom_metrics(context: Context) -> Iterator[Quantity]:
             if name[0] and not str(name[0]).startswith("AWS/") and name not in filtered:
                 published.add(json.dumps([*name, metric.get("dimensions")], sort_keys=True, default=str))
     if published:
-        yield Meter(context, "", "alarms").fixed(
+        yield Meter(context, None, "alarms").fixed(
             "metrics that the machines publish", "cloudwatch", "metric", "metric-month", len(published)
         )
 
 
 def composite_alarm(resource: Resource, context: Context) -> Iterator[Quantity]:
-    yield Meter(context, resource.address, "alarms").fixed(
+    yield Meter(context, resource, "alarms").fixed(
         "composite alarm", "cloudwatch", "alarm-composite", "alarm-month", 1
     )
 
 
 def dashboard(resource: Resource, context: Context) -> Iterator[Quantity]:
-    yield Meter(context, resource.address, "alarms").fixed(
+    yield Meter(context, resource, "alarms").fixed(
         "dashboard", "cloudwatch", "dashboard", "dashboard-month", 1
     )
 
@@ -113,7 +110,7 @@ def sns_topic(resource: Resource, context: Context) -> Iterator[Quantity]:
     """E-mails that the topic sends (evenly over all topics); publishing from AWS services is free at this
     volume."""
     share = context.figures["alarm_emails"] / 100_000 / len(context.of_type("aws_sns_topic"))
-    yield Meter(context, resource.address, "alarms").usage(
+    yield Meter(context, resource, "alarms").usage(
         "e-mails", "sns", "email-100k", "100k-notifications", share, ("alarm_emails",)
     )
 
@@ -121,7 +118,7 @@ def sns_topic(resource: Resource, context: Context) -> Iterator[Quantity]:
 def secret(resource: Resource, context: Context) -> Iterator[Quantity]:
     """A secret and its copies in other regions; reads are counted once for all (see secret_reads)."""
     copies = 1 + len(resource.get("replica") or ())
-    yield Meter(context, resource.address, "secrets").fixed(
+    yield Meter(context, resource, "secrets").fixed(
         "secret", "secrets-manager", "secret", "secret-month", copies
     )
 
@@ -129,14 +126,14 @@ def secret(resource: Resource, context: Context) -> Iterator[Quantity]:
 def secret_reads(context: Context) -> Iterator[Quantity]:
     if context.of_type("aws_secretsmanager_secret"):
         reads = context.figures["secret_reads"] / 10_000
-        yield Meter(context, "", "secrets").usage(
+        yield Meter(context, None, "secrets").usage(
             "reads of secrets", "secrets-manager", "api-10k", "10k-requests", reads, ("secret_reads",)
         )
 
 
 def kms_key(resource: Resource, context: Context) -> Iterator[Quantity]:
     """A customer key, and its share of the requests."""
-    meter = Meter(context, resource.address, "secrets")
+    meter = Meter(context, resource, "secrets")
     yield meter.fixed("key", "kms", "key", "key-month", 1)
     share = context.figures["key_requests"] / 10_000 / len(context.of_type("aws_kms_key"))
     yield meter.usage("requests at the key", "kms", "requests-10k", "10k-requests", share, ("key_requests",))
@@ -146,10 +143,6 @@ def budget(resource: Resource, context: Context) -> Iterator[Quantity]:
     """A budget is free; only budgets that act (not the mails that ours send) are billed, by the day."""
     acting = context.referring(resource, "aws_budgets_budget_action")
     if acting:
-        yield Meter(context, resource.address, "alarms").fixed(
+        yield Meter(context, resource, "alarms").fixed(
             "budget with actions", "budgets", "action-enabled", "day", Decimal("30.4375")
         )
-
-
-def as_mapping(value: Any) -> Mapping[str, Any]:
-    return value if isinstance(value, Mapping) else {}

@@ -13,6 +13,8 @@ from cloudberth.cost.usage import Figures
 from cloudberth.infra.plan import Plan, Resource
 
 UNKNOWN_SKU = "?"
+FRACTION = Decimal("0.000001")
+"""Usage quantities are kept to a millionth of their unit."""
 
 
 def without_key(address: str) -> str:
@@ -65,6 +67,17 @@ class Context:
                     found[target.address] = target
         return tuple(found.values())
 
+    def one_referenced(self, resource: Resource, kind: str) -> Resource | None:
+        """The one resource of a type that the configuration names.
+
+        Where it names several instances of one resource, the one whose key is the resource's own key or name;
+        None when that does not decide it either.
+        """
+        found = self.referenced(resource, kind)
+        if len(found) > 1:
+            found = tuple(r for r in found if r.key is not None and r.key in (resource.key, resource.name))
+        return found[0] if len(found) == 1 else None
+
     def referring(self, resource: Resource, *types: str) -> tuple[Resource, ...]:
         """Managed resources of these types whose configuration names the resource."""
         names = {resource.address, without_key(resource.address)}
@@ -86,11 +99,21 @@ class Context:
 
 @dataclass(frozen=True)
 class Meter:
-    """Makes the quantities of one resource: its address and component are said once."""
+    """Makes the quantities of one resource (None: of the deployment), so that its address, component and
+    region
+    are said once. The region is the resource's own where it has one (firewalls of a CDN), else the plan's."""
 
     context: Context
-    resource: str
+    resource: Resource | None
     component: str
+
+    @property
+    def address(self) -> str:
+        return self.resource.address if self.resource else ""
+
+    def _key(self, service: str, sku: str, unit: str, region: str | None) -> PriceKey:
+        own = self.resource.get("region") if self.resource else None
+        return self.context.key(service, sku, unit, region if region is not None else own)
 
     def fixed(
         self, label: str, service: str, sku: str | None, unit: str, amount: Decimal | int | None,
@@ -98,15 +121,15 @@ class Meter:
     ) -> Quantity:  # fmt: skip
         """A quantity that follows from the plan; unknown when the plan does not say sku or amount."""
         missing = "" if sku and amount is not None else (why or "only known after apply")
-        key = self.context.key(service, sku or UNKNOWN_SKU, unit, region)
-        return Quantity(self.resource, self.component, label, key, Decimal(amount or 0), missing=missing)
+        key = self._key(service, sku or UNKNOWN_SKU, unit, region)
+        return Quantity(self.address, self.component, label, key, Decimal(amount or 0), missing=missing)
 
     def usage(
         self, label: str, service: str, sku: str, unit: str, amount: Decimal, figures: Iterable[str],
         region: str | None = None,
     ) -> Quantity:  # fmt: skip
         """A quantity that rests on usage figures."""
-        key = self.context.key(service, sku, unit, region)
+        key = self._key(service, sku, unit, region)
         return Quantity(
-            self.resource, self.component, label, key, amount, fixed=False, assumptions=tuple(figures)
+            self.address, self.component, label, key, amount.quantize(FRACTION), False, tuple(figures)
         )
