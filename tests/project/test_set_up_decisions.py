@@ -32,6 +32,7 @@ EVERYTHING = Work(empty_first=True, layers=tuple(WANTED))
         (WANTED | {"package": UNFINISHED}, EVERYTHING),
         (WANTED | {"dev": UNFINISHED}, EVERYTHING),
         (WANTED | {"package": "older"}, Work(False, ("package",))),
+        (WANTED | {"terraform": "older", "package": "older"}, Work(False, ("terraform", "package"))),
         ({"python": "a", "runtime": "b"}, Work(False, ("terraform", "package"))),
     ],
 )
@@ -88,9 +89,9 @@ def test_a_supported_terraform_on_the_path(
 def test_the_output_of_pip_becomes_progress() -> None:
     reader = PipReader(packages=3)
     lines = [
-        ("Collecting click==8.5.1 (from -r requirements/runtime.txt (line 1))", "1 of 3: click"),
+        ("Collecting typing-inspection==0.4.5 (from -r runtime.txt (line 1))", "1 of 3: typing-inspection"),
         ("  Downloading click-8.5.1-py3-none-any.whl (126 kB)", None),
-        ("Processing /a/wheels/annotated_types-0.8.0-py3-none-any.whl", "2 of 3: annotated_types"),
+        ("Processing /a/wheels/annotated_types-0.8.0-py3-none-any.whl", "2 of 3: annotated-types"),
         ("Collecting grpcio==1.85.1 (from -r requirements/runtime.txt (line 9))", "3 of 3: grpcio"),
         ("Progress 262144 of 7392335", "3 of 3: grpcio, 0.3 of 7.4 MB"),
         ("Installing collected packages: click, annotated-types, grpcio", "unpacking 3 packages"),

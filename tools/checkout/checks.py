@@ -150,9 +150,7 @@ def _run_tests(root: Path, environment: Environment, part: Part, choice: Choice)
         counts, skipped = read_report(report)
     seconds = time.monotonic() - began
     if late:
-        return Outcome(
-            part, False, seconds, f"stopped after {choice.minutes:g} minutes, before its end"
-        )
+        return Outcome(part, False, seconds, f"stopped after {choice.minutes:g} minutes, before its end")
     if child.returncode == NO_TESTS_COLLECTED:
         return Outcome(part, False, seconds, "no test fits these options")
     return Outcome(part, child.returncode == 0, seconds, counts, skipped)

