@@ -15,7 +15,7 @@ _CAPTION_HEIGHT = 15
 _ICON = 32
 _SMALL_ICON = 24
 _MARGIN = 12
-_MOST_CAPTIONS = 4
+_MOST_CAPTIONS = 3
 
 
 def line(words: str, x: float, y: float, limit: float, size: float, ink: Ink, *, bold: bool = False) -> Text:
@@ -27,7 +27,7 @@ def line(words: str, x: float, y: float, limit: float, size: float, ink: Ink, *,
 
 
 def card_height(node: Node, width: float) -> float:
-    """Height of the node's card at this width: a multiple of two lattice steps, so that its middle is on it."""
+    """Height of the card at this width: a multiple of two lattice steps, so that its middle is on one."""
     captions = len(_captions(node, width))
     need = _TITLE_HEIGHT + captions * _CAPTION_HEIGHT + 14
     step = 2 * GRID

@@ -71,7 +71,7 @@ def _best(
 
 
 def _candidates(segment: tuple[Point, Point], width: float) -> Iterator[tuple[Rect, float]]:
-    """Places on a stretch with their distance from its middle; some of the line stays visible on both sides."""
+    """Places on a stretch, and how far from its middle; some line stays visible on both sides."""
     (x1, y1), (x2, y2) = segment
     across = y1 == y2
     room = _length(segment) - (width if across else _HEIGHT) - 20
@@ -91,7 +91,7 @@ def _length(segment: tuple[Point, Point]) -> float:
 
 
 def crosses(segment: tuple[Point, Point], rect: Rect) -> bool:
-    """Whether a horizontal or vertical stretch runs through a rectangle (touching its border does not count)."""
+    """Whether a horizontal or vertical stretch runs through a rectangle (touching does not count)."""
     (x1, y1), (x2, y2) = segment
     across = min(x1, x2) < rect.right and rect.x < max(x1, x2)
     down = min(y1, y2) < rect.bottom and rect.y < max(y1, y2)

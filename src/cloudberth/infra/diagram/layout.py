@@ -13,7 +13,19 @@ from math import ceil
 
 from cloudberth.infra.diagram import text
 from cloudberth.infra.diagram.cards import card_height, line, make_card
-from cloudberth.infra.diagram.geometry import GRID, Box, Card, Frame, Ink, Layout, Part, Rect, Route, Sample, Text
+from cloudberth.infra.diagram.geometry import (
+    GRID,
+    Box,
+    Card,
+    Frame,
+    Ink,
+    Layout,
+    Part,
+    Rect,
+    Route,
+    Sample,
+    Text,
+)
 from cloudberth.infra.diagram.model import Node, Picture, Place, Role, Traffic
 from cloudberth.infra.diagram.network import HALF, NetworkPart, endpoint_card, lay_out_network
 from cloudberth.infra.diagram.routing import route_edges
@@ -30,7 +42,10 @@ _SPINE_CLEAR = 48
 _PANEL_GAP = 36
 _ENDPOINT_GAP = 108
 _PANEL_PAD = 18
+_PANEL_GAP_LEAST = 24
 _PANEL_GAP_MOST = 84
+_PANEL_LEAST = 540
+"""Height that a panel may have at least."""
 _TOP = 84
 _ASIDE = frozenset({Role.BUDGET, Role.ALARMS, Role.MAIL, Role.OTHER, Role.LOGS, Role.BACKUP})
 """Roles in the account's row that no user traffic goes through: they stand at its right end."""
@@ -91,29 +106,34 @@ def _panel(services: Sequence[Node], x: float, y: float, height: float) -> Part:
     """Services in columns inside a frame at x, y that is at least so high; nothing for no services."""
     if not services:
         return Part(0, 0)
-    tallest = max(card_height(node, _CARD) for node in services)
-    per_column = max(4, int((height - _HEADING - _PANEL_PAD + _GAP) // (tallest + _GAP)))
-    per_column = ceil(len(services) / ceil(len(services) / per_column))
+    columns = _columns(services, height - _HEADING - _PANEL_PAD)
     cards: list[Card] = []
-    gap = _panel_gap(services[:per_column], height)
-    lowest = 0.0
-    for start in range(0, len(services), per_column):
-        left = x + _PANEL_PAD + start // per_column * (_CARD + _GAP)
+    for index, column in enumerate(columns):
+        gap = _panel_gap(columns[0], height)
         top = y + _HEADING
-        for node in services[start : start + per_column]:
+        for node in column:
+            left = x + _PANEL_PAD + index * (_CARD + _GAP)
             cards.append(make_card(node, left, top, _CARD, card_height(node, _CARD)))
             top = cards[-1].rect.bottom + gap
-        lowest = max(lowest, cards[-1].rect.bottom)
+    lowest = max(card.rect.bottom for card in cards)
     rect = Rect(x, y, cards[-1].rect.right + _PANEL_PAD - x, max(height, lowest + _PANEL_PAD - y))
     heading = line("Regional services", x + 12, y + 8, rect.w - 24, 12, Ink.FRAME, bold=True)
     return Part(rect.right + HALF, rect.bottom + HALF, (Box(Frame.PANEL, rect, (heading,)),), tuple(cards))
+
+
+def _columns(services: Sequence[Node], height: float) -> list[list[Node]]:
+    """As few columns as fit the height (of which there may be little), each with about as many cards."""
+    need = sum(card_height(node, _CARD) + _PANEL_GAP_LEAST for node in services) - _PANEL_GAP_LEAST
+    count = ceil(need / max(height, _PANEL_LEAST))
+    most = ceil(len(services) / count)
+    return [list(services[start : start + most]) for start in range(0, len(services), most)]
 
 
 def _panel_gap(services: Sequence[Node], height: float) -> float:
     """Between the cards of a column, so that they spread over the panel's height: whole lattice steps."""
     free = height - _HEADING - _PANEL_PAD - sum(card_height(node, _CARD) for node in services)
     spread = free / max(1, len(services) - 1) // GRID * GRID
-    return min(max(spread, _GAP), _PANEL_GAP_MOST)
+    return min(max(spread, _PANEL_GAP_LEAST), _PANEL_GAP_MOST)
 
 
 def _endpoints(picture: Picture, border: Rect, panel: Part) -> list[Card]:
@@ -247,11 +267,15 @@ def _legend(routes: Sequence[Route], x: float, y: float, room: float) -> tuple[t
 def _description(picture: Picture) -> str:
     """The picture in words, for people who cannot see it."""
     titles = {node.id: text.clean(node.title) for node in picture.nodes}
-    parts = [f"{titles[node.id]} ({', '.join(node.captions)})" if node.captions else titles[node.id]
-             for node in picture.nodes]  # fmt: skip
+    parts = [
+        f"{titles[node.id]} ({', '.join(node.captions)})" if node.captions else titles[node.id]
+        for node in picture.nodes
+    ]
     lines = [
         f"{titles[edge.source]} to {titles[edge.target]}" + (f" ({edge.label})" if edge.label else "")
         for edge in picture.edges
     ]
-    words = f"{picture.subtitle}. Parts: {'; '.join(parts)}." + (f" Traffic: {'; '.join(lines)}." if lines else "")
+    words = f"{picture.subtitle}. Parts: {'; '.join(parts)}." + (
+        f" Traffic: {'; '.join(lines)}." if lines else ""
+    )
     return text.clean(words.removeprefix(". "))

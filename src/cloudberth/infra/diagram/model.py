@@ -87,7 +87,7 @@ class Node:
     """One thing in the picture.
 
     id: unique in the picture. captions: short facts (machine type, counts, storage), most important first.
-    tier and zones: only for `Place.ZONES`; several zones mean one thing that spans them, none means every zone.
+    tier and zones: only for `Place.ZONES`; several mean one thing that spans them, none means every zone.
     detail: full text for the tooltip, for instance the Terraform addresses behind the node.
     """
 

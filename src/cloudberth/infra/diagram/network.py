@@ -22,7 +22,7 @@ _ENDPOINT_PAD = 96
 _ZONE_HEADING = 24
 _HEADING = 30
 _LINE_GAP = 48
-_TIER_GAP = 24
+_TIER_GAP = 36
 _FRAMES = {Tier.PUBLIC: Frame.PUBLIC, Tier.PRIVATE: Frame.PRIVATE, Tier.DATA: Frame.DATA}
 
 
@@ -63,7 +63,7 @@ class _Columns:
         return Rect(self.lefts[column] - edge, top, self.card + 2 * edge, height)
 
     def spine(self) -> float:
-        """Middle of the gap between zones that is nearest to the middle; of the only zone where there is one."""
+        """Middle of the gap between zones that is nearest to the centre; of the zone where there is only one."""
         if len(self.lefts) == 1:
             return self.lefts[0] + self.card / 2
         left = (len(self.lefts) - 1) // 2
@@ -172,8 +172,12 @@ def _zone_boxes(columns: _Columns, top: float, height: float) -> list[Box]:
 
 
 def _network_box(picture: Picture, border: Rect, columns: _Columns) -> Box:
-    limit = columns.spine() - _GATEWAY_WIDTH / 2 - border.x - 36 if picture.at(Place.GATEWAY) else border.w - 24
-    heading = line(picture.network or "Network", border.x + 14, border.y + 12, limit, 13, Ink.FRAME, bold=True)
+    limit = (
+        columns.spine() - _GATEWAY_WIDTH / 2 - border.x - 36 if picture.at(Place.GATEWAY) else border.w - 24
+    )
+    heading = line(
+        picture.network or "Network", border.x + 14, border.y + 12, limit, 13, Ink.FRAME, bold=True
+    )
     return Box(Frame.NETWORK, border, (heading,))
 
 
@@ -191,4 +195,3 @@ def endpoint_card(node: Node, border: Rect, middle: float) -> Card:
     """A pill on the network's right border."""
     x = border.right - PILL_WIDTH / 2
     return make_card(node, x, middle - PILL_HEIGHT / 2, PILL_WIDTH, PILL_HEIGHT)
-

@@ -1,8 +1,8 @@
 """Lines between cards: right-angled, around cards and headings, parallel ones merged into trees.
 
-Each bundle of edges grows as a tree on the lattice with A*: a step costs one, a bend and a crossing more. Two
-bundles may cross at right angles but never share a stretch or a corner, so that a reader can follow each line.
-Where that leaves no way (a very dense picture), sharing is allowed rather than an edge dropped.
+Each bundle of edges grows as a tree on the lattice with A*: a step costs one, a bend and a crossing more.
+Two bundles may cross at right angles but never share a stretch or a corner, so that a reader can follow each
+line. Where that leaves no way (a very dense picture), sharing is allowed rather than an edge dropped.
 """
 
 from __future__ import annotations
@@ -19,6 +19,8 @@ _BEND = 5.0
 _CROSSING = 4.0
 _CLOSE = 1.0
 """Extra for a step right beside a card, so that lines keep to the middle of a gap."""
+_BESIDE = 0.8
+"""Extra for a step along the border of a frame."""
 _SHARED = 25.0
 _PORT_DRIFT = 0.35
 _PORT_DRIFT_MOST = 4.0
@@ -46,7 +48,7 @@ class Bundle:
 
 @dataclass(frozen=True, slots=True)
 class _Port:
-    """Where a line meets a card: the cell on its border, the free cell before it, the way outwards, its cost."""
+    """Where a line meets a card: the cell on its border, the free cell before it, the way out, its cost."""
 
     node: str
     border: Cell
@@ -57,12 +59,16 @@ class _Port:
 
 @dataclass(slots=True)
 class _Field:
-    """The lattice: what is in the way, and what lines already run where (cell → bundle → directions used)."""
+    """The lattice: what is in the way, and what lines already run where (cell → bundle → directions used).
+
+    close: cells beside a card. beside: cells along a horizontal and along a vertical border of a frame.
+    """
 
     columns: int
     rows: int
     blocked: set[Cell] = field(default_factory=set)
     close: set[Cell] = field(default_factory=set)
+    beside: tuple[set[Cell], set[Cell]] = field(default_factory=lambda: (set(), set()))
     lines: dict[Cell, dict[int, str]] = field(default_factory=dict)
     ports: dict[Cell, int] = field(default_factory=dict)
 
@@ -93,7 +99,7 @@ def route_edges(
     """A route for every edge, with labels; those that matter least first, so that they are drawn beneath."""
     rects = {card.node.id: card.rect for card in cards}
     texts = [text.rect for box in boxes for text in box.texts]
-    lattice = _field(rects.values(), texts, bounds)
+    lattice = _field(rects.values(), texts, [box.rect for box in boxes], bounds)
     bundles = sorted(bundle_edges(edges), key=lambda one: _urgency(one, rects))
     routes = [_route(lattice, number, bundle, rects) for number, bundle in enumerate(bundles)]
     labelled = place_labels(routes, rects.values(), texts, [box.rect for box in boxes])
@@ -122,8 +128,13 @@ def _cells(rect: Rect) -> Iterator[Cell]:
             yield x, y
 
 
-def _field(rects: Iterable[Rect], texts: Iterable[Rect], bounds: Rect) -> _Field:
+def _field(rects: Iterable[Rect], texts: Iterable[Rect], frames: Iterable[Rect], bounds: Rect) -> _Field:
     lattice = _Field(int(bounds.right // GRID), int(bounds.bottom // GRID))
+    for rect in frames:
+        for y in (rect.y, rect.bottom):
+            lattice.beside[0].update(_cells(Rect(rect.x, y, rect.w, 0).grown(GRID / 2)))
+        for x in (rect.x, rect.right):
+            lattice.beside[1].update(_cells(Rect(x, rect.y, 0, rect.h).grown(GRID / 2)))
     for rect in rects:
         lattice.close.update(_cells(rect.grown(GRID)))
         lattice.blocked.update(_cells(rect))
@@ -180,8 +191,11 @@ def _ports(lattice: _Field, name: str, rect: Rect, number: int) -> list[_Port]:
             if not lattice.free(outside) or lattice.ports.get(cell, number) != number:
                 continue
             drift = min(abs(place - (len(cells) - 1) / 2) * _PORT_DRIFT, _PORT_DRIFT_MOST)
-            through = (2 * left + (right - left) - cell[0], cell[1]) if outward % 2 == 0 else (
-                cell[0], 2 * top + (bottom - top) - cell[1])
+            through = (
+                (2 * left + (right - left) - cell[0], cell[1])
+                if outward % 2 == 0
+                else (cell[0], 2 * top + (bottom - top) - cell[1])
+            )
             drift = 0.0 if through in lattice.ports else drift
             cost = drift + _crowding(lattice, cell, outward, number)
             ports.append(_Port(name, cell, outside, outward, cost))
@@ -275,7 +289,7 @@ def _a_star(
                 push((*cell, turn), cost + 1 + enter + (0 if turn == way else _BEND), state)
     if finish is None:
         return None
-    return _walk_back(finish, came, origin, best)
+    return _walk_back(finish, came, origin)
 
 
 def _entering(lattice: _Field, number: int, cell: Cell, way: int, strict: bool) -> float | None:
@@ -283,6 +297,7 @@ def _entering(lattice: _Field, number: int, cell: Cell, way: int, strict: bool) 
     if not lattice.free(cell):
         return None
     extra = _CLOSE if cell in lattice.close else 0.0
+    extra += _BESIDE if cell in lattice.beside[way % 2] else 0.0
     for other, use in lattice.lines.get(cell, {}).items():
         if other == number:
             continue
@@ -297,7 +312,6 @@ def _walk_back(
     finish: tuple[float, tuple[int, int, int], _Port],
     came: Mapping[tuple[int, int, int], tuple[int, int, int] | None],
     origin: Mapping[Cell, Sequence[_Port]],
-    best: Mapping[tuple[int, int, int], float],
 ) -> tuple[str, str, list[Cell]]:
     _, state, goal = finish
     cells = [goal.border, (state[0], state[1])]
@@ -315,9 +329,7 @@ def _walk_back(
     return start, goal.node, cells[::-1]
 
 
-def _leg(
-    lattice: _Field, number: int, cells: list[Cell], tree: set[Cell], first: bool, last: bool
-) -> Leg:
+def _leg(lattice: _Field, number: int, cells: list[Cell], tree: set[Cell], first: bool, last: bool) -> Leg:
     """The cells as a line; marks them as used by this bundle."""
     for index, cell in enumerate(cells):
         before = cells[index - 1] if index else None

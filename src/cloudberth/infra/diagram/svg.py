@@ -1,4 +1,4 @@
-"""Layout → SVG: one self-contained file that scales, prints and needs no font, script or picture of others."""
+"""Layout → SVG: one self-contained file that scales and prints; no font, script or picture from elsewhere."""
 
 from __future__ import annotations
 
@@ -6,7 +6,19 @@ from collections.abc import Iterator
 from html import escape
 
 from cloudberth.infra.diagram import text
-from cloudberth.infra.diagram.geometry import Box, Card, Frame, Ink, Layout, Leg, Point, Rect, Route, Sample, Text
+from cloudberth.infra.diagram.geometry import (
+    Box,
+    Card,
+    Frame,
+    Ink,
+    Layout,
+    Leg,
+    Point,
+    Rect,
+    Route,
+    Sample,
+    Text,
+)
 from cloudberth.infra.diagram.icons import icon_hue, icon_path
 from cloudberth.infra.diagram.labels import label_box
 from cloudberth.infra.diagram.model import Role, Traffic
@@ -20,7 +32,7 @@ _LINES = {
     Traffic.EGRESS: ("#b45309", "1.8", "2 4"),
     Traffic.MANAGEMENT: ("#64748b", "1.5", "5 4"),
 }
-"""Colour, width and dash of each kind: told apart by the dash as well, for those who do not see the colour."""
+"""Colour, width and dash of each kind; the dash also tells them apart for those who do not see the colour."""
 _FRAMES = {
     Frame.ACCOUNT: ("#ffffff", "#94a3b8", "1.5", "", 12),
     Frame.REGION: ("#f8fafc", "#94a3b8", "1.2", "6 4", 10),
@@ -96,9 +108,8 @@ def _rect(rect: Rect) -> str:
 def _frame(box: Box) -> str:
     fill, border, thick, dash, radius = _FRAMES[box.frame]
     dashed = f' stroke-dasharray="{dash}"' if dash else ""
-    return (
-        f'<rect {_rect(box.rect)} rx="{radius}" fill="{fill}" stroke="{border}" stroke-width="{thick}"{dashed}/>'
-    )
+    paint = f'fill="{fill}" stroke="{border}" stroke-width="{thick}"'
+    return f'<rect {_rect(box.rect)} rx="{radius}" {paint}{dashed}/>'
 
 
 def _heading(words: Text, box: Box) -> str:
@@ -117,7 +128,9 @@ def _text(words: Text, colour: str = "") -> str:
 
 
 def _card(card: Card) -> Iterator[str]:
-    facts = "\n".join((card.node.title, *card.node.captions, *([card.node.detail] if card.node.detail else [])))
+    facts = "\n".join(
+        (card.node.title, *card.node.captions, *([card.node.detail] if card.node.detail else []))
+    )
     tooltip = "\n".join(text.clean(one) for one in facts.splitlines())
     dashed = ' stroke-dasharray="5 3"' if card.node.role is Role.STANDBY else ""
     scale = _number_fine(card.icon.w * 0.72 / 24)
@@ -159,7 +172,9 @@ def _path(leg: Leg) -> str:
     parts = [f"M{_pair(points[0])}"]
     for before, at, after in zip(points, points[1:], points[2:], strict=False):
         radius = min(_CORNER, _apart(before, at) / 2, _apart(at, after) / 2)
-        parts.append(f"L{_pair(_towards(at, before, radius))}Q{_pair(at)} {_pair(_towards(at, after, radius))}")
+        parts.append(
+            f"L{_pair(_towards(at, before, radius))}Q{_pair(at)} {_pair(_towards(at, after, radius))}"
+        )
     parts.append(f"L{_pair(points[-1])}")
     return "".join(parts)
 
