@@ -140,8 +140,8 @@ def install_dev(site: Site) -> str:
 def install_terraform(site: Site) -> str:
     """The embedded Terraform, or a note on what stands in for it.
 
-    Left out when there is a supported Terraform on the PATH: berth would run that one, and not everybody wants
-    the licence of the embedded one. The checks try both.
+    Left out when there is a supported Terraform on the PATH: berth would run that one, and not everybody
+    wants the licence of the embedded one. The checks try both.
     """
     marker = relies_on_path(site.folder)
     marker.unlink(missing_ok=True)
