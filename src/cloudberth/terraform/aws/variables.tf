@@ -11,6 +11,11 @@ variable "name" {
     condition     = can(regex("^[a-z][a-z0-9-]{1,18}[a-z0-9]$", var.name))
     error_message = "Use 3 to 20 lower-case letters, digits and hyphens, starting with a letter and not ending with a hyphen."
   }
+
+  validation {
+    condition     = !strcontains(var.name, "--") && !startswith(var.name, "internal-")
+    error_message = "AWS refuses databases with two hyphens in a row, and load balancers that start with internal-; choose another name."
+  }
 }
 
 variable "region" {
@@ -283,8 +288,8 @@ variable "database" {
   }
 
   validation {
-    condition     = var.database == null ? true : var.database.storage_gb >= 20 && (var.database.max_storage_gb == 0 || var.database.max_storage_gb >= var.database.storage_gb)
-    error_message = "database.storage_gb is at least 20, and max_storage_gb is 0 (never grow) or at least storage_gb."
+    condition     = var.database == null ? true : var.database.storage_gb >= 20 && (var.database.max_storage_gb == 0 || var.database.max_storage_gb >= var.database.storage_gb * 1.1)
+    error_message = "database.storage_gb is at least 20, and max_storage_gb is 0 (never grow) or at least a tenth more than storage_gb (RDS refuses less)."
   }
 
   validation {

@@ -7,6 +7,11 @@ variable "name" {
     condition     = can(regex("^[a-z][a-z0-9-]{1,18}[a-z0-9]$", var.name))
     error_message = "Use 3 to 20 lower-case letters, digits and hyphens, starting with a letter and not ending with a hyphen."
   }
+
+  validation {
+    condition     = !strcontains(var.name, "--") && !startswith(var.name, "internal-")
+    error_message = "AWS refuses databases with two hyphens in a row, and load balancers that start with internal-; choose another name."
+  }
 }
 
 variable "tags" {

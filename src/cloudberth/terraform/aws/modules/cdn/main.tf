@@ -191,10 +191,10 @@ resource "aws_cloudwatch_log_delivery" "this" {
   delivery_source_name     = aws_cloudwatch_log_delivery_source.this[0].name
   delivery_destination_arn = aws_cloudwatch_log_delivery_destination.this[0].arn
 
-  # Neither cookies nor query strings: both can carry credentials.
+  # No cookies, no query strings, no referrers (they quote them): all can carry credentials.
   record_fields = [
     "date", "time", "x-edge-location", "sc-bytes", "c-ip", "cs-method", "cs(Host)", "cs-uri-stem", "sc-status",
-    "cs(Referer)", "cs(User-Agent)", "x-edge-result-type", "x-edge-request-id", "x-host-header", "cs-protocol",
+    "cs(User-Agent)", "x-edge-result-type", "x-edge-request-id", "x-host-header", "cs-protocol",
     "cs-bytes", "time-taken", "ssl-protocol", "x-edge-response-result-type", "cs-protocol-version", "time-to-first-byte",
   ]
 

@@ -81,7 +81,7 @@ resource "aws_autoscaling_group" "app" {
   }
 
   # Machines read their rights, names and bundle while they start.
-  depends_on = [aws_iam_role_policy.boot, aws_iam_role_policy_attachment.given, aws_iam_role_policy.session_manager, aws_autoscaling_group.stateful]
+  depends_on = [aws_iam_role_policy.boot, aws_iam_role_policy_attachment.given, aws_iam_role_policy.session_manager, aws_iam_role_policy.registry, aws_autoscaling_group.stateful]
 }
 
 resource "aws_autoscaling_policy" "cpu" {

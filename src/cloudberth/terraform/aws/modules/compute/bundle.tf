@@ -4,7 +4,7 @@
 
 locals {
   stack    = jsondecode(file("${var.stack_directory}/stack.json"))
-  programs = { for file in ["boot.py", "boot_aws.py", "template.py"] : file => file("${path.module}/boot/${file}") }
+  programs = { for file in fileset("${path.module}/boot", "*.py") : file => file("${path.module}/boot/${file}") }
 
   bundles = {
     for group, settings in local.groups : group => jsonencode({

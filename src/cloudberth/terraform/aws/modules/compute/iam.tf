@@ -174,3 +174,40 @@ resource "aws_iam_role_policy" "stateful" {
     ]
   })
 }
+
+################################################################################
+# Images from a private registry of AWS, if any (compute.registry_mirror)
+################################################################################
+
+locals {
+  registry        = "^([0-9]{12})\\.dkr\\.ecr\\.([a-z0-9-]+)\\.amazonaws\\.com(?:\\.cn)?/([^:@]+)"
+  registry_images = [for image in local.stack.images : regex(local.registry, image) if can(regex(local.registry, image))]
+  repositories    = distinct([for parts in local.registry_images : "arn:${data.aws_partition.current.partition}:ecr:${parts[1]}:${parts[0]}:repository/${parts[2]}"])
+}
+
+resource "aws_iam_role_policy" "registry" {
+  # checkov:skip=CKV_AWS_355:a log-in to the registry has no resource
+  for_each = { for group, settings in local.groups : group => settings if length(local.repositories) > 0 }
+
+  name = "registry"
+  role = aws_iam_role.this[each.key].id
+
+  policy = jsonencode({
+    Version = "2012-10-17"
+    Statement = [
+      {
+        Sid      = "LogIn"
+        Effect   = "Allow"
+        Action   = ["ecr:GetAuthorizationToken"]
+        Resource = "*"
+      },
+      {
+        # The last two: the first pull through a cache makes the repository and brings the image in.
+        Sid      = "PullImages"
+        Effect   = "Allow"
+        Action   = ["ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer", "ecr:BatchImportUpstreamImage", "ecr:CreateRepository"]
+        Resource = local.repositories
+      },
+    ]
+  })
+}

@@ -60,7 +60,7 @@ resource "aws_autoscaling_group" "stateful" {
     }
   }
 
-  depends_on = [aws_iam_role_policy.boot, aws_iam_role_policy.stateful, aws_iam_role_policy_attachment.given, aws_iam_role_policy.session_manager]
+  depends_on = [aws_iam_role_policy.boot, aws_iam_role_policy.stateful, aws_iam_role_policy_attachment.given, aws_iam_role_policy.session_manager, aws_iam_role_policy.registry]
 }
 
 ################################################################################

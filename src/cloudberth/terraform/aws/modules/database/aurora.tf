@@ -75,7 +75,6 @@ resource "aws_rds_cluster_instance" "this" {
   identifier         = "${var.name}-${each.key}"
   cluster_identifier = aws_rds_cluster.this[0].id
   engine             = aws_rds_cluster.this[0].engine
-  engine_version     = aws_rds_cluster.this[0].engine_version
   instance_class     = var.machine_type
   promotion_tier     = tonumber(each.key) - 1
 

@@ -37,7 +37,7 @@ resource "aws_db_instance" "this" {
   instance_class = var.machine_type
 
   allocated_storage     = var.storage_gb
-  max_allocated_storage = var.max_storage_gb > var.storage_gb ? var.max_storage_gb : null
+  max_allocated_storage = var.max_storage_gb > 0 ? var.max_storage_gb : null
   storage_type          = "gp3"
   storage_encrypted     = true
 

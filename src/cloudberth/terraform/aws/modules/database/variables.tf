@@ -7,6 +7,11 @@ variable "name" {
     condition     = can(regex("^[a-z][a-z0-9-]{1,18}[a-z0-9]$", var.name))
     error_message = "Use 3 to 20 lower-case letters, digits and hyphens, starting with a letter and not ending with a hyphen."
   }
+
+  validation {
+    condition     = !strcontains(var.name, "--") && !startswith(var.name, "internal-")
+    error_message = "AWS refuses databases with two hyphens in a row, and load balancers that start with internal-; choose another name."
+  }
 }
 
 variable "tags" {
@@ -72,8 +77,8 @@ variable "max_storage_gb" {
   nullable    = false
 
   validation {
-    condition     = var.max_storage_gb == 0 || var.max_storage_gb >= var.storage_gb
-    error_message = "Use 0, or at least storage_gb."
+    condition     = var.max_storage_gb == 0 || var.max_storage_gb >= var.storage_gb * 1.1
+    error_message = "Use 0, or at least a tenth more than storage_gb: RDS refuses less."
   }
 }
 
