@@ -3,10 +3,10 @@
 
     python tools/trim_schemas.py aws FULL.json.gz [--source "package 1.2.3"]
 
-reads the HCL under src/cloudberth/terraform/<cloud>/, adds the types of tools/schema_types_<cloud>.txt, takes
-them out of a full schema (made by tools/extract_schema.py) and writes src/cloudberth/infra/schemas/<cloud>.json.gz
-and its README. The same input gives the same bytes. `--check` writes nothing and exits 1 when the committed
-schema lacks a type that the HCL uses.
+reads the HCL under src/cloudberth/terraform/<cloud>/, adds the types of tools/schema_types_<cloud>.txt,
+takes them out of a full schema (made by tools/extract_schema.py) and writes
+src/cloudberth/infra/schemas/<cloud>.json.gz and its README. The same input gives the same bytes. `--check`
+writes nothing and exits 1 when the committed schema lacks a type that the HCL uses.
 """
 
 from __future__ import annotations
@@ -77,15 +77,15 @@ def packed(document: Mapping[str, Any]) -> bytes:
 
 README = """# Provider schemas
 
-Trimmed to the resource types that Cloudberth's Terraform uses (and a few more that users' plans need); the offline
-rehearsal serves them to Terraform.
+Trimmed to the resource types that Cloudberth's Terraform uses (and a few more that users' plans need); the
+offline rehearsal serves them to Terraform.
 
 | file | provider | resources | data sources | ephemeral | from |
 |---|---|---|---|---|---|
 {rows}
 
-Made by `tools/extract_schema.py` (package → full schema) and `tools/trim_schemas.py` (full schema → these files);
-do not edit by hand. A new type in the HCL: run
+Made by `tools/extract_schema.py` (package → full schema) and `tools/trim_schemas.py` (full schema → these
+files); do not edit by hand. A new type in the HCL: run
 
     python tools/trim_schemas.py <cloud> FULL.json.gz
 
@@ -95,9 +95,9 @@ replacement, defaults, and the checks inside the provider. The simulated provide
 
 ## Notice
 
-The schemas describe the HashiCorp Terraform providers (https://github.com/hashicorp), which are licensed under the
-Mozilla Public License 2.0 (https://mozilla.org/MPL/2.0/); names, types and nesting of attributes are taken from them.
-They are facts about those providers' interfaces and contain no provider code.
+The schemas describe the HashiCorp Terraform providers (https://github.com/hashicorp), which are licensed
+under the Mozilla Public License 2.0 (https://mozilla.org/MPL/2.0/); names, types and nesting of attributes
+are taken from them. They are facts about those providers' interfaces and contain no provider code.
 """
 
 
@@ -131,7 +131,9 @@ def check(cloud: str) -> int:
 def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("cloud")
-    parser.add_argument("full", type=Path, nargs="?", help="full schema, as tools/extract_schema.py writes it")
+    parser.add_argument(
+        "full", type=Path, nargs="?", help="full schema, as tools/extract_schema.py writes it"
+    )
     parser.add_argument("--source", help="package and version that the full schema came from")
     parser.add_argument("--check", action="store_true")
     options = parser.parse_args(arguments)
@@ -148,7 +150,9 @@ def main(arguments: list[str] | None = None) -> int:
         print("no such type in the provider: " + ", ".join(lacking), file=sys.stderr)
         return 1
     names = {name for _, name in used} | listed_types(ROOT / "tools" / f"schema_types_{options.cloud}.txt")
-    unknown = sorted(name for name in names if not any(name in full[section] for section in SECTIONS.values()))
+    unknown = sorted(
+        name for name in names if not any(name in full[section] for section in SECTIONS.values())
+    )
     if unknown:
         print("in the type list, but not in the provider: " + ", ".join(unknown), file=sys.stderr)
         return 1

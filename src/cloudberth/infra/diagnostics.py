@@ -18,7 +18,10 @@ HINTS: Final[tuple[tuple[str, str], ...]] = (
         r"Error acquiring the state lock|state blob is already locked",
         "another run holds the state; wait for it, or `terraform force-unlock ID` in the workspace",
     ),
-    (r"Backend initialization required|Backend configuration changed", "run `terraform init` in the workspace"),
+    (
+        r"Backend initialization required|Backend configuration changed",
+        "run `terraform init` in the workspace",
+    ),
     (
         r"Failed to query available provider packages|could not query provider registry|no such host",
         "Terraform could not download a provider: check the network, or use a provider mirror",

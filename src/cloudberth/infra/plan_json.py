@@ -51,9 +51,9 @@ def plan_from_json(document: object) -> Plan:
     """The plan in a parsed document; InvalidInput when the document is something else."""
     if not isinstance(document, Mapping) or "format_version" not in document:
         raise InvalidInput("not the output of `terraform show -json`", where="plan", hint=HINT)
-    if not any(key in document for key in ("resource_changes", "planned_values", "values")):
-        if "terraform_version" not in document:
-            raise InvalidInput("neither a plan nor a state", where="plan", hint=HINT)
+    known = ("resource_changes", "planned_values", "values", "terraform_version")
+    if not any(key in document for key in known):
+        raise InvalidInput("neither a plan nor a state", where="plan", hint=HINT)
     try:
         return _plan(document)
     except (KeyError, TypeError, AttributeError, ValueError, RecursionError) as error:

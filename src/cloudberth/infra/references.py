@@ -1,8 +1,8 @@
 """Which resources a resource's configuration names, followed through modules, outputs and variables.
 
-The configuration part of a plan lists, for every expression, the names in it. Local values are not in it, so what
-is named only through a `local` cannot be followed. A reference to all instances of a resource has no key; one to
-a single instance (`aws_eip.nat[0]`) keeps its key.
+The configuration part of a plan lists, for every expression, the names in it. Local values are not in it,
+so what is named only through a `local` cannot be followed. A reference to all instances of a resource has
+no key; one to a single instance (`aws_eip.nat[0]`) keeps its key.
 """
 
 from __future__ import annotations
@@ -16,7 +16,9 @@ Json = Mapping[str, Any]
 
 _STEP = re.compile(r'\[(?:"(?:[^"\\]|\\.)*"|\d+)\]|[^.\[]+')
 _KEY = re.compile(r"\[.*\]$")
-NOT_RESOURCES: Final = frozenset({"var", "local", "each", "count", "self", "path", "terraform", "module", "data"})
+NOT_RESOURCES: Final = frozenset(
+    {"var", "local", "each", "count", "self", "path", "terraform", "module", "data"}
+)
 
 
 def split_steps(text: str) -> list[str]:
@@ -171,7 +173,11 @@ class References:
 
     def _whole_module(self, scope: _Scope, name: str) -> set[str]:
         child = self._child(scope, name)
-        return {child.prefix + entry["address"] for entry in child.module.get("resources") or ()} if child else set()
+        return (
+            {child.prefix + entry["address"] for entry in child.module.get("resources") or ()}
+            if child
+            else set()
+        )
 
     @staticmethod
     def _child(scope: _Scope, name: str) -> _Scope | None:

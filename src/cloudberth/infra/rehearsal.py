@@ -4,12 +4,12 @@
     result = rehearse(folder)             # the whole life: apply, a second plan that must be empty, destroy
     result.plan, result.outputs, result.changes, result.destroyed
 
-`folder` is any Terraform workspace; it is only read. A rehearsal proves names, types, references, order, and that
-a second plan changes nothing. It says nothing about quotas, permissions, prices or what a cloud's API would refuse
-beyond the simulated provider's rules.
+`folder` is any Terraform workspace; it is only read. A rehearsal proves names, types, references, order,
+and that a second plan changes nothing. It says nothing about quotas, permissions, prices or what a cloud's
+API would refuse beyond the simulated provider's rules.
 
-Raises Rejected (file, line and address of every error), EngineMissing, Refused for configurations that would run
-programs on this machine.
+Raises Rejected (file, line and address of every error), EngineMissing, Refused for configurations that
+would run programs on this machine.
 """
 
 from __future__ import annotations
@@ -55,9 +55,9 @@ Progress = Callable[[StepDone], None]
 class Rehearsal:
     """A whole life of the deployment, simulated.
 
-    plan: what was created. outputs: root outputs after apply. changes: what the second plan would have changed
-    (must be empty). created, destroyed: numbers of resources. state: Terraform's state after apply. leaks: places
-    in which a secret value was found (must be empty). label: how to call this in a report.
+    plan: what was created. outputs: root outputs after apply. changes: what the second plan would have
+    changed (must be empty). created, destroyed: numbers of resources. state: Terraform's state after apply.
+    leaks: places in which a secret value was found (must be empty). label: how to call this in a report.
     """
 
     plan: Plan
@@ -104,7 +104,10 @@ def rehearse(
     listener: Listener | None = None,
     timeout: float = 900,
 ) -> Rehearsal:
-    """init, validate, plan, apply, second plan, destroy. A second plan with changes is in the result, not raised."""
+    """init, validate, plan, apply, second plan, destroy.
+
+    A second plan with changes is in the result, not raised.
+    """
     with _rehearsing(workspace, engine, progress, listener, timeout) as run:
         _refuse_provisioners(run.stage)
         run.terraform("init", *INIT)
@@ -115,7 +118,13 @@ def rehearse(
         state = run.stage.state.read_text() if run.stage.state.exists() else "{}"
         changes = _second_plan(run)
         lifted = run.stage.lift_protection()
-        destroyed = run.terraform("destroy", *APPLY, "-auto-approve", detail=f"{lifted} protections lifted" if lifted else "")
+        destroyed = run.terraform(
+            "destroy",
+            *APPLY,
+            "-auto-approve",
+            "-refresh=false",
+            detail=f"{lifted} protections lifted" if lifted else "",
+        )
         return Rehearsal(
             plan=plan,
             outputs={name: entry["value"] for name, entry in json.loads(state).get("outputs", {}).items()},
@@ -135,7 +144,9 @@ APPLY: Final = ("-input=false", "-json", "-lock=false", f"-parallelism={PARALLEL
 
 
 def _second_plan(run: _Run) -> tuple[Resource, ...]:
-    done = run.terraform("plan", *PLAN, "-detailed-exitcode", "-out=second.tfplan", name="second plan", accept=(0, 2))
+    done = run.terraform(
+        "plan", *PLAN, "-detailed-exitcode", "-out=second.tfplan", name="second plan", accept=(0, 2)
+    )
     if done.code == 0:
         return ()
     second = run.shown("second.tfplan")
@@ -167,7 +178,7 @@ def _refuse_provisioners(stage: Stage) -> None:
         )
 
 
-# ---- one run -------------------------------------------------------------------------------------------------
+# ---- one run -----------------------------------------------------------------------------------------------
 
 
 class _Run:
@@ -223,7 +234,10 @@ class _Run:
 
     def _providers(self, plan: Plan) -> dict[str, str]:
         versions = self.serving.versions
-        return {source: versions.get(source.rpartition("/")[2], version) for source, version in plan.providers.items()}
+        return {
+            source: versions.get(source.rpartition("/")[2], version)
+            for source, version in plan.providers.items()
+        }
 
     def leaks(self, documents: Mapping[str, str]) -> tuple[str, ...]:
         """Documents in which a value stands that the providers were given as write-only or opened as ephemeral."""

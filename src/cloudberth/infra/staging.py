@@ -1,8 +1,8 @@
 """A throw-away copy of a workspace, in which a rehearsal may do what it likes.
 
-The user's folder is only read. The copy gets a local backend by an override file, keeps the relative places of
-modules outside the workspace (`source = "../modules/x"`), and goes away however the run ends; what a killed run
-left behind, the next one sweeps.
+The user's folder is only read. The copy gets a local backend by an override file, keeps the relative places
+of modules outside the workspace (`source = "../modules/x"`), and goes away however the run ends; what a
+killed run left behind, the next one sweeps.
 """
 
 from __future__ import annotations

@@ -2,8 +2,8 @@
 
 A simulated provider is a Terraform plugin that serves the schema of the real one, marks computed attributes
 unknown in a plan, and hands out deterministic identifiers on apply. Terraform itself then catches misspelt
-arguments, wrong types, missing arguments, dangling references and cycles; a rule table per cloud catches values
-that the cloud's API would refuse. No network, no account.
+arguments, wrong types, missing arguments, dangling references and cycles; a rule table per cloud catches
+values that the cloud's API would refuse. No network, no account.
 
     protocol.py     the messages of plugin protocol 6, built at run time
     values.py       Terraform values on the wire; what is unknown

@@ -1,3 +1,4 @@
+# ruff: noqa: ARG002 (the neutral answers of an interface use few of its arguments)
 """What a cloud has to say about its simulated provider, and the neutral answer to each question.
 
 A cloud is one subclass of Behaviour (and a schema file). Everything has a default that works from the schema
@@ -27,8 +28,8 @@ def digest(length: int, *parts: object) -> str:
 class Account:
     """What exists in the simulated account; all configurations of one provider share it.
 
-    objects: (type, id) → values. secrets: plain values that must never be written anywhere, as the provider saw
-    them. store: contents that live outside the state, such as the value of a secret.
+    objects: (type, id) → values. secrets: plain values that must never be written anywhere, as the provider
+    saw them. store: contents that live outside the state, such as the value of a secret.
     """
 
     def __init__(self) -> None:
@@ -107,9 +108,7 @@ class Behaviour:
         """Arguments and blocks whose change replaces the resource."""
         return frozenset()
 
-    def renewed(
-        self, name: str, changed: frozenset[str], planned: Mapping[str, Value]
-    ) -> frozenset[str]:
+    def renewed(self, name: str, changed: frozenset[str], planned: Mapping[str, Value]) -> frozenset[str]:
         """Computed attributes that become unknown when these arguments change in place."""
         return frozenset()
 
@@ -132,6 +131,10 @@ class Behaviour:
 
     def found(self, name: str, values: Mapping[str, Value]) -> None:
         """Called when a resource is read back from the state."""
+
+    def completed(self, subject: Subject, attribute: Attribute, planned: Value) -> Value:
+        """The value of an attribute that was known in part; None to fill the gaps one by one."""
+        return None
 
     def top_level(self, subject: Subject, attribute: Attribute) -> Value:
         """The value of one computed attribute of a resource or data source."""

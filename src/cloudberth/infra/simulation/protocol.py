@@ -1,7 +1,8 @@
 """The messages of Terraform's plugin protocol 6 that a provider needs, built at run time.
 
-Field numbers and types follow protocol 6.10, published with Terraform under docs/plugin-protocol. Building the
-classes from a description avoids generated code, which would tie us to one version of the protobuf runtime.
+Field numbers and types follow protocol 6.10, published with Terraform under docs/plugin-protocol. Building
+the classes from a description avoids generated code, which would tie us to one version of the protobuf
+runtime.
 """
 
 from __future__ import annotations
@@ -12,9 +13,9 @@ from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 
 PACKAGE: Final = "cloudberth.simulation"
 
-# One message per paragraph: its name, then `number type name` lines. `*` marks a repeated field, `?` a field of
-# the one-of group "selector". Messages that the protocol declares as map entries are written as Entry types
-# (a map is a repeated message with key = 1 and value = 2 on the wire).
+# One message per paragraph: its name, then `number type name` lines. `*` marks a repeated field, `?` a
+# field of the one-of group "selector". Messages that the protocol declares as map entries are written as
+# Entry types (a map is a repeated message with key = 1 and value = 2 on the wire).
 DESCRIPTION: Final = """
 DynamicValue
   1 bytes msgpack
@@ -235,11 +236,9 @@ def _build() -> dict[str, Any]:
         name, *lines = paragraph.splitlines()
         _describe(file.message_type.add(name=name), lines)
     pool = descriptor_pool.DescriptorPool()
-    pool.Add(file)  # type: ignore[no-untyped-call]
+    pool.Add(file)
     return {
-        message.name: message_factory.GetMessageClass(
-            pool.FindMessageTypeByName(f"{PACKAGE}.{message.name}")  # type: ignore[no-untyped-call]
-        )
+        message.name: message_factory.GetMessageClass(pool.FindMessageTypeByName(f"{PACKAGE}.{message.name}"))
         for message in file.message_type
     }
 

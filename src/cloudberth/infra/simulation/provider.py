@@ -131,7 +131,9 @@ class SimulatedProvider:
             if state.get(name) is UNKNOWN:
                 state[name] = self.behaviour.top_level(subject, attribute)
             elif not known(state.get(name)):
-                state[name] = self._filled(subject, (name,), attribute.type, state[name])
+                completed = self.behaviour.completed(subject, attribute, state[name])
+                filled = self._filled(subject, (name,), attribute.type, state[name])
+                state[name] = filled if completed is None else completed
         for name, nested in block.blocks.items():
             state[name] = self._resolved_block(nested, subject, (name,), state.get(name))
         return state
@@ -195,7 +197,9 @@ class SimulatedProvider:
 
     def _existing(self, name: str, config: Mapping[str, Value]) -> Mapping[str, Value]:
         """A resource of the same type in the account that the configuration names."""
-        keys = [key for key in ("id", "arn", "name", "bucket", "identifier") if isinstance(config.get(key), str)]
+        keys = [
+            key for key in ("id", "arn", "name", "bucket", "identifier") if isinstance(config.get(key), str)
+        ]
         for values in self.account.of_type(name) if keys else ():
             if all(values.get(key) == config[key] for key in keys):
                 return {key: value for key, value in values.items() if value is not None}
@@ -204,7 +208,7 @@ class SimulatedProvider:
     # ---- ephemeral resources -------------------------------------------------------------------------------
 
     def open(self, name: str, config: Mapping[str, Value]) -> dict[str, Value]:
-        """The values of an ephemeral resource, new at every call and kept nowhere but in the account's memory."""
+        """The values of an ephemeral resource; they stay in the account's memory."""
         block = self.schema.ephemeral(name)
         try:
             found = self.behaviour.opened(name, config)
@@ -221,7 +225,7 @@ class SimulatedProvider:
         return result
 
 
-# ---- walking a block with its value --------------------------------------------------------------------------
+# ---- walking a block with its value ------------------------------------------------------------------------
 
 
 def _empty(value: Value) -> bool:

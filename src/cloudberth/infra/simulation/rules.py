@@ -1,7 +1,8 @@
-"""Checks of arguments that no Terraform schema carries: allowed values, ranges, lengths, formats, combinations.
+"""Checks of arguments that no Terraform schema carries: allowed values, ranges, lengths, formats,
+combinations.
 
-A rule is a path and a check, or a condition over several arguments of one block; a cloud's rule table is made of
-these. Unknown and absent values pass: the cloud could not judge them either.
+A rule is a path and a check, or a condition over several arguments of one block; a cloud's rule table is
+made of these. Unknown and absent values pass: the cloud could not judge them either.
 """
 
 from __future__ import annotations
@@ -88,9 +89,19 @@ def shown(value: Value) -> str:
 
 
 def given(block: Mapping[str, Value], name: str) -> bool:
-    """Whether an argument or block is set (unknown counts as set)."""
+    """Whether an argument or block is certainly set: an unknown value may still turn out to be null."""
     value = block.get(name)
-    return value is not None and value != []
+    return value is not None and value is not UNKNOWN and value != []
+
+
+def open_question(block: Mapping[str, Value], *names: str) -> bool:
+    """Whether it is not known yet if one of these will be set."""
+    return any(block.get(name) is UNKNOWN for name in names)
+
+
+def surely_given(block: Mapping[str, Value], name: str) -> bool:
+    """Whether an argument or block is set and known; an unknown one may still turn out to be null."""
+    return given(block, name) and block.get(name) is not UNKNOWN
 
 
 # ---- checks of one value -----------------------------------------------------------------------------------
@@ -116,7 +127,9 @@ def length(low: int, high: int) -> Check:
 
     def check(value: Value) -> str | None:
         unit = "characters" if isinstance(value, str) else "elements"
-        return None if low <= len(value) <= high else f"must have {low} to {high} {unit} (it has {len(value)})"
+        return (
+            None if low <= len(value) <= high else f"must have {low} to {high} {unit} (it has {len(value)})"
+        )
 
     return check
 
@@ -160,7 +173,7 @@ def json_object(value: Value) -> str | None:
 
 def conflicting(*names: str, block: str = "") -> Combination:
     def judge(values: Mapping[str, Value]) -> tuple[str, str] | None:
-        present = [name for name in names if given(values, name)]
+        present = [name for name in names if surely_given(values, name)]
         return (present[1], f"{present[0]} conflicts with {present[1]}") if len(present) > 1 else None
 
     return Combination(block, judge)
@@ -168,8 +181,9 @@ def conflicting(*names: str, block: str = "") -> Combination:
 
 def exactly_one_of(*names: str, block: str = "") -> Combination:
     def judge(values: Mapping[str, Value]) -> tuple[str, str] | None:
-        present = [name for name in names if given(values, name)]
-        if len(present) == 1:
+        present = [name for name in names if surely_given(values, name)]
+        undecided = any(values.get(name) is UNKNOWN for name in names)
+        if len(present) == 1 or (undecided and not present):
             return None
         return (present or list(names))[0], f"exactly one of {', '.join(names)} must be set"
 
@@ -178,7 +192,7 @@ def exactly_one_of(*names: str, block: str = "") -> Combination:
 
 def at_least_one_of(*names: str, block: str = "") -> Combination:
     def judge(values: Mapping[str, Value]) -> tuple[str, str] | None:
-        if any(given(values, name) for name in names):
+        if any(given(values, name) for name in names) or open_question(values, *names):
             return None
         return names[0], f"at least one of {', '.join(names)} must be set"
 
@@ -189,7 +203,7 @@ def requires(name: str, *others: str, block: str = "") -> Combination:
     """When name is set, the others must be set as well."""
 
     def judge(values: Mapping[str, Value]) -> tuple[str, str] | None:
-        missing = [other for other in others if not given(values, other)]
+        missing = [other for other in others if not given(values, other) and values.get(other) is not UNKNOWN]
         return (name, f"{name} needs {', '.join(missing)}") if given(values, name) and missing else None
 
     return Combination(block, judge)
@@ -201,7 +215,7 @@ def requires_when(argument: str, cases: Iterable[str], *others: str, block: str 
 
     def judge(values: Mapping[str, Value]) -> tuple[str, str] | None:
         value = values.get(argument)
-        missing = [other for other in others if not given(values, other)]
+        missing = [other for other in others if not given(values, other) and values.get(other) is not UNKNOWN]
         if isinstance(value, str) and value in wanted and missing:
             return argument, f"{argument} = {json.dumps(value)} needs {', '.join(missing)}"
         return None

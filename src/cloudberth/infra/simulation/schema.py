@@ -134,7 +134,8 @@ class ProviderSchema:
     def serialised(self, sensitive: Mapping[str, frozenset[str]]) -> bytes:
         """The GetProviderSchema response.
 
-        sensitive: type → top-level attributes to mark as sensitive, where the document does not say so itself.
+        sensitive: type → top-level attributes to mark as sensitive, where the document does not say so
+        itself.
         """
         response = MESSAGES["GetProviderSchemaResponse"]()
         response.provider.block.SetInParent()
@@ -158,8 +159,8 @@ class ProviderSchema:
 
 
 def _write_block(block: Mapping[str, Any], target: Any, sensitive: frozenset[str]) -> None:
-    # Works on the JSON document, not on parsed Blocks: the whole provider goes out on every start of Terraform,
-    # but a run looks closer only at the types that it uses.
+    # Works on the JSON document, not on parsed Blocks: the whole provider goes out on every start of
+    # Terraform, but a run looks closer only at the types that it uses.
     for name, entry in sorted(block.get("attributes", {}).items()):
         attribute = target.attributes.add(name=name, type=json.dumps(entry["type"]).encode())
         for flag in ("required", "optional", "computed", "sensitive", "write_only"):

@@ -1,12 +1,12 @@
 """gRPC service of simulated providers on unix sockets.
 
-`serve(["aws"])` starts the providers in this process and gives the value for TF_REATTACH_PROVIDERS; a Terraform
-started with it talks to them without plugin files, TLS or a lock file.
+`serve(["aws"])` starts the providers in this process and gives the value for TF_REATTACH_PROVIDERS; a
+Terraform started with it talks to them without plugin files, TLS or a lock file.
 
-Every configuration of a provider (an alias is one) opens its own connection but nothing in a request says which
-configuration it belongs to, so each connection gets a provider instance of its own, as it would get a process of
-its own in real life. gRPC for Python does not tell connections on a unix socket apart; `_Front` therefore accepts
-them and passes the bytes on to one small gRPC server per connection.
+Every configuration of a provider (an alias is one) opens its own connection but nothing in a request says
+which configuration it belongs to, so each connection gets a provider instance of its own, as it would get a
+process of its own in real life. gRPC for Python does not tell connections on a unix socket apart; `_Front`
+therefore accepts them and passes the bytes on to one small gRPC server per connection.
 """
 
 from __future__ import annotations
@@ -198,7 +198,9 @@ class _Router(grpc.GenericRpcHandler):  # type: ignore[misc]
         return grpc.unary_unary_rpc_method_handler(
             _guarded(function),
             request_deserializer=MESSAGES[request].FromString,
-            response_serializer=lambda message: message if isinstance(message, bytes) else message.SerializeToString(),
+            response_serializer=lambda message: (
+                message if isinstance(message, bytes) else message.SerializeToString()
+            ),
         )
 
     def _stop(self, _request: bytes, _context: Any) -> bytes:
@@ -223,7 +225,9 @@ def _guarded(function: Callable[[Any], Any]) -> Callable[[Any, Any], Any]:
     return call
 
 
-def grpc_server(service: Service, pool: ThreadPoolExecutor, shutdown: Callable[[], None] | None = None) -> Any:
+def grpc_server(
+    service: Service, pool: ThreadPoolExecutor, shutdown: Callable[[], None] | None = None
+) -> Any:
     return grpc.server(pool, handlers=(_Router(service, shutdown),), options=OPTIONS)
 
 
@@ -299,8 +303,8 @@ def _pump(source: socket.socket, target: socket.socket) -> None:
 class Serving:
     """Running simulated providers.
 
-    reattach: the value for TF_REATTACH_PROVIDERS. versions: provider → version of the schema. accounts: provider →
-    what exists in it (and which secrets it saw).
+    reattach: the value for TF_REATTACH_PROVIDERS. versions: provider → version of the schema. accounts:
+    provider → what exists in it (and which secrets it saw).
     """
 
     reattach: str

@@ -1,8 +1,8 @@
 """Terraform values on the wire: MessagePack with an extension type for "known after apply".
 
-In Python a value is None, bool, int, float, str, list or dict; UNKNOWN stands for a value that Terraform does not
-know yet. Lists, sets and tuples are lists; maps and objects are dicts. A value whose schema type is "dynamic" is
-kept as the pair [type, value] that the wire has.
+In Python a value is None, bool, int, float, str, list or dict; UNKNOWN stands for a value that Terraform
+does not know yet. Lists, sets and tuples are lists; maps and objects are dicts. A value whose schema type
+is "dynamic" is kept as the pair [type, value] that the wire has.
 """
 
 from __future__ import annotations

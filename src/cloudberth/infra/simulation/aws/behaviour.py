@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
-from cloudberth.infra.simulation.aws import data, replace, rules
+from cloudberth.infra.simulation.aws import certificates, data, replace, rules
 from cloudberth.infra.simulation.aws.objections import objections
 from cloudberth.infra.simulation.aws.shapes import DATA_SHAPES, EC2_PREFIXES, SERVICES, SHAPES
 from cloudberth.infra.simulation.behaviour import Account, Behaviour, Subject, digest
@@ -81,9 +81,7 @@ class Aws(Behaviour):
     def force_new(self, name: str) -> frozenset[str]:
         return replace.FORCE_NEW.get(name, frozenset()) | replace.ALWAYS
 
-    def renewed(
-        self, name: str, changed: frozenset[str], planned: Mapping[str, Value]
-    ) -> frozenset[str]:
+    def renewed(self, name: str, changed: frozenset[str], planned: Mapping[str, Value]) -> frozenset[str]:
         renewals = replace.RENEWED.get(name, {})
         return frozenset(attribute for attribute, rule in renewals.items() if rule.applies(changed, planned))
 
@@ -95,6 +93,8 @@ class Aws(Behaviour):
             values["region"] = self.region
         if "tags_all" in block.attributes and config.get("tags_all") is None:
             values["tags_all"] = self._all_tags(planned.get("tags"))
+        if name == "aws_acm_certificate" and planned.get("domain_validation_options") is UNKNOWN:
+            values |= certificates.planned(planned)
         return values
 
     def _all_tags(self, tags: Value) -> Value:
@@ -120,6 +120,11 @@ class Aws(Behaviour):
     def found(self, name: str, values: Mapping[str, Value]) -> None:
         data.recall(self.account, name, values)
 
+    def completed(self, subject: Subject, attribute: Attribute, planned: Value) -> Value:
+        if attribute.name == "domain_validation_options":
+            return certificates.validation_options(planned, subject.seed)
+        return None
+
     def top_level(self, subject: Subject, attribute: Attribute) -> Value:
         version = data.counted_up(subject, attribute.name)
         if version is not None:
@@ -136,7 +141,11 @@ class Aws(Behaviour):
     def data(self, name: str, config: Mapping[str, Value]) -> Mapping[str, Value]:
         region = str(config.get("region") or self.region)
         source = data.SOURCES.get(name)
-        return source(data.Query(region, *partition_of(region), ACCOUNT_ID, config, self.settings)) if source else {}
+        return (
+            source(data.Query(region, *partition_of(region), ACCOUNT_ID, config, self.settings))
+            if source
+            else {}
+        )
 
     def imported(self, name: str, identifier: str) -> Mapping[str, Value]:
         argument = data.IMPORT_ARGUMENT.get(name)
@@ -154,7 +163,10 @@ class _Inventor:
         own = subject.values.get("region")
         self.region = own if isinstance(own, str) and own else region
         self.subject = subject
-        self.shape = {**SHAPES.get(subject.name, {}), **(DATA_SHAPES.get(subject.name, {}) if subject.data else {})}
+        self.shape = {
+            **SHAPES.get(subject.name, {}),
+            **(DATA_SHAPES.get(subject.name, {}) if subject.data else {}),
+        }
         self.partition, self.suffix = partition_of(self.region)
         self._open: set[str] = set()
 
@@ -205,13 +217,16 @@ class _Inventor:
 
     def by_name(self, name: str, path: Path, seed: str) -> str:
         """A text whose form follows from the attribute's name."""
-        known_type = self.subject.name
         if path == ("id",):
             return self.identifier()
         if name == "arn":
-            return self.generic_arn() if path == ("arn",) else f"{self.generic_arn()}/{digest(12, seed, path)}"
+            return (
+                self.generic_arn() if path == ("arn",) else f"{self.generic_arn()}/{digest(12, seed, path)}"
+            )
         if path == ("name",):
-            return f"{self.subject.values.get('name_prefix') or 'terraform-'}{letters('digits', 26, seed, path)}"
+            return (
+                f"{self.subject.values.get('name_prefix') or 'terraform-'}{letters('digits', 26, seed, path)}"
+            )
         if name in ("owner_id", "account_id", "registry_id"):
             return ACCOUNT_ID
         if name == "region":
@@ -221,7 +236,8 @@ class _Inventor:
         if name.endswith("zone_id"):
             return "Z" + letters("upper", 13, seed, path)
         if name.endswith("_arn"):
-            return f"arn:{self.partition}:{service_of(known_type)}:{self.region}:{ACCOUNT_ID}:{digest(12, seed, path)}"
+            service = service_of(self.subject.name)
+            return f"arn:{self.partition}:{service}:{self.region}:{ACCOUNT_ID}:{digest(12, seed, path)}"
         return f"{name}-{digest(10, seed, path)}"
 
     def identifier(self) -> str:
@@ -237,7 +253,18 @@ class _Inventor:
     def generic_arn(self) -> str:
         service = service_of(self.subject.name)
         kind = self.subject.name.removeprefix("aws_")
-        for lead in ("iam_", "ecs_", "ecr_", "eks_", "efs_", "backup_", "lambda_", "xray_", "scheduler_", "dlm_"):
+        for lead in (
+            "iam_",
+            "ecs_",
+            "ecr_",
+            "eks_",
+            "efs_",
+            "backup_",
+            "lambda_",
+            "xray_",
+            "scheduler_",
+            "dlm_",
+        ):
             kind = kind.removeprefix(lead)
         where = "" if service in ("iam", "cloudfront", "route53") else self.region
         name = self.sibling("name") if "name" in self.subject.values else self.sibling("id")
@@ -245,6 +272,8 @@ class _Inventor:
 
 
 _NEUTRAL: Final = Behaviour(Account())
+Place = Callable[["_Inventor", str], object]
+"""What a place in a pattern stands for: (inventor, attribute) → value."""
 
 
 def _uuid(inventor: _Inventor, attribute: str) -> str:
@@ -260,24 +289,35 @@ def _engine_port(inventor: _Inventor, _: str) -> int:
     return ENGINE_PORTS.get(str(inventor.subject.values.get("engine")), 5432)
 
 
+def _ipv6_range(inventor: _Inventor, attribute: str) -> str:
+    """The /56 that Amazon gives a network which asks for one; from the range for documentation."""
+    if not inventor.subject.values.get("assign_generated_ipv6_cidr_block"):
+        return ""
+    digits = digest(6, inventor.subject.seed, attribute)
+    return f"2001:db8:{digits[:4]}:{digits[4:]}00::/56"
+
+
 def _zone_code(inventor: _Inventor, _: str) -> str:
     """ElastiCache shortens a region to a code such as euc1 (eu-central-1)."""
     area, direction, *rest = inventor.region.split("-")
     return f"{area}{direction[:1]}{rest[-1] if rest else ''}"
 
 
-_PLACES: Final = {
+_PLACES: Final[Mapping[str, Place]] = {
     "region": lambda inventor, _: inventor.region,
-    "account": lambda inventor, _: ACCOUNT_ID,
+    "account": lambda _, __: ACCOUNT_ID,
     "partition": lambda inventor, _: inventor.partition,
     "suffix": lambda inventor, _: inventor.suffix,
     "uuid": _uuid,
     "octet": _octet,
     "engine_port": _engine_port,
     "zone_code": _zone_code,
+    "ipv6_range": _ipv6_range,
     "bare_name": lambda inventor, _: str(inventor.sibling("name")).lstrip("/"),
     "path_or_slash": lambda inventor, _: inventor.subject.values.get("path") or "/",
-    "scope_path": lambda inventor, _: "global" if inventor.subject.values.get("scope") == "CLOUDFRONT" else "regional",
+    "scope_path": lambda inventor, _: (
+        "global" if inventor.subject.values.get("scope") == "CLOUDFRONT" else "regional"
+    ),
 }
 
 

@@ -119,7 +119,12 @@ def _availability_zone(query: Query) -> Found:
 
 def _caller_identity(query: Query) -> Found:
     arn = f"arn:{query.partition}:sts::{query.account}:assumed-role/rehearsal/rehearsal"
-    return {"id": query.account, "account_id": query.account, "arn": arn, "user_id": "AROAREHEARSAL:rehearsal"}
+    return {
+        "id": query.account,
+        "account_id": query.account,
+        "arn": arn,
+        "user_id": "AROAREHEARSAL:rehearsal",
+    }
 
 
 def _region(query: Query) -> Found:
@@ -267,7 +272,11 @@ def _instance_type(query: Query) -> Found:
 def _type_offerings(query: Query) -> Found:
     types = query.filter("instance-type")
     zones = query.config.get("location_type") == "availability-zone"
-    places = [query.region + letter for letter in ZONE_LETTERS.get(query.region, "abc")] if zones else [query.region]
+    places = (
+        [query.region + letter for letter in ZONE_LETTERS.get(query.region, "abc")]
+        if zones
+        else [query.region]
+    )
     pairs = [(kind, place) for kind in types for place in places]
     return {
         "instance_types": [kind for kind, _ in pairs],
@@ -299,7 +308,10 @@ def _canonical_user(query: Query) -> Found:
 def _secret(query: Query) -> Found:
     name = query.text("name") or query.text("arn").rpartition(":")[2]
     suffix = digest(6, name)
-    arn = query.text("arn") or f"arn:{query.partition}:secretsmanager:{query.region}:{query.account}:secret:{name}-{suffix}"
+    arn = (
+        query.text("arn")
+        or f"arn:{query.partition}:secretsmanager:{query.region}:{query.account}:secret:{name}-{suffix}"
+    )
     return {"id": arn, "arn": arn, "name": name}
 
 
@@ -348,7 +360,7 @@ IMPORT_ARGUMENT: Final[Mapping[str, str]] = {
 """The argument that an import identifier is, where the provider's documentation says so."""
 
 
-# ---- secrets: values that live in the account, never in the state --------------------------------------------
+# ---- secrets: values that live in the account, never in the state ------------------------------------------
 
 
 def remember(account: Account, name: str, values: Found, config: Found) -> None:
@@ -382,7 +394,9 @@ def _password(_: Account, config: Found) -> Found:
     ]
     pools = [sorted(set(pool) - excluded) for flag, pool in kinds if not config.get(flag)]
     pools = [pool for pool in pools if pool]
-    everything = [character for pool in pools for character in pool] + [" "] * bool(config.get("include_space"))
+    everything = [character for pool in pools for character in pool] + [" "] * bool(
+        config.get("include_space")
+    )
     if not everything:
         raise LookupError("InvalidParameterException: no characters are left to make a password of")
     size = int(config.get("password_length") or 32)
@@ -414,7 +428,11 @@ def _parameter_value(account: Account, config: Found) -> Found:
     name = str(config.get("name") or config.get("arn"))
     with account.lock:
         value = account.store.get(f"aws_ssm_parameter:{name}")
-    return {"name": name, "value": value or f"simulated-{digest(24, 'external', name)}", "type": "SecureString"}
+    return {
+        "name": name,
+        "value": value or f"simulated-{digest(24, 'external', name)}",
+        "type": "SecureString",
+    }
 
 
 EPHEMERAL: Final[Mapping[str, Callable[[Account, Found], Found]]] = {

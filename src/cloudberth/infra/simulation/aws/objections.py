@@ -61,8 +61,8 @@ def _taken(
             yield Complaint(
                 (keys[0],),
                 f"creating {name}: already exists",
-                f'The name "{wanted[0]}" is taken by another {name} in this account. If the resource is being '
-                "replaced with create_before_destroy, it needs a name that changes (for instance name_prefix).",
+                f'The name "{wanted[0]}" is taken by another {name} in this account. If the resource is '
+                "being replaced with create_before_destroy, it needs a name that changes (name_prefix).",
             )
 
 
@@ -79,10 +79,11 @@ def _subnet(account: Account, planned: Mapping[str, Value]) -> Iterator[Complain
                 yield Complaint(("cidr_block",), "creating aws_subnet: invalid range", words)
     for other in account.of_type("aws_subnet"):
         taken = other.get("cidr_block")
-        if other.get("vpc_id") == planned.get("vpc_id") and isinstance(taken, str):
-            if network.overlaps(ipaddress.ip_network(taken, strict=False)):
-                words = f"The CIDR {text} overlaps with the subnet {taken} (InvalidSubnet.Conflict)."
-                yield Complaint(("cidr_block",), "creating aws_subnet: conflict", words)
+        if other.get("vpc_id") != planned.get("vpc_id") or not isinstance(taken, str):
+            continue
+        if network.overlaps(ipaddress.ip_network(taken, strict=False)):
+            words = f"The CIDR {text} overlaps with the subnet {taken} (InvalidSubnet.Conflict)."
+            yield Complaint(("cidr_block",), "creating aws_subnet: conflict", words)
 
 
 def _within(inner: ipaddress.IPv4Network | ipaddress.IPv6Network, outer: object) -> bool:

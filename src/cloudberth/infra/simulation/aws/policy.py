@@ -113,7 +113,11 @@ def _conditions(items: Value) -> dict[str, Any]:
 def invalid_elements(config: Mapping[str, Value]) -> Iterator[tuple[int, str, str]]:
     """(statement, argument, what is wrong) of statements that IAM would not accept."""
     for position, item in enumerate(config.get("statement") or ()):
-        for one, other in (("actions", "not_actions"), ("resources", "not_resources"), ("principals", "not_principals")):
+        for one, other in (
+            ("actions", "not_actions"),
+            ("resources", "not_resources"),
+            ("principals", "not_principals"),
+        ):
             if item.get(one) and item.get(other):
                 yield position, other, f"{one} and {other} cannot stand in one statement"
         if not item.get("actions") and not item.get("not_actions"):

@@ -1,10 +1,10 @@
 """Computed attributes of AWS resources, as patterns.
 
 A pattern is a text with places in braces: `{region}`, `{account}`, `{partition}`, `{suffix}` (DNS suffix),
-`{hex12}` / `{upper12}` / `{digits12}` (that many characters, different per object and attribute), or another
-attribute of the same object. Patterns stand in lists and objects too; anything that is not a text is taken as it
-is. The forms follow the AWS service authorization reference (ARNs) and the service's own documentation (names,
-endpoints); digits are invented.
+`{hex12}` / `{upper12}` / `{digits12}` (that many characters, different per object and attribute), or
+another attribute of the same object. Patterns stand in lists and objects too; anything that is not a text
+is taken as it is. The forms follow the AWS service authorization reference (ARNs) and the service's own
+documentation (names, endpoints); digits are invented.
 """
 
 from __future__ import annotations
@@ -94,9 +94,8 @@ SHAPES: Final[Mapping[str, Shape]] = {
         "dhcp_options_id": "dopt-0{hex16}",
         "enable_network_address_usage_metrics": False,
         "ipv6_association_id": "",
-        "ipv6_cidr_block": "",
+        "ipv6_cidr_block": "{ipv6_range}",
         "ipv6_cidr_block_network_border_group": "",
-        "enable_dns_support": True,
     },
     "aws_subnet": {"availability_zone": "{region}a", "availability_zone_id": "az1-{region}"},
     "aws_eip": {
@@ -123,11 +122,9 @@ SHAPES: Final[Mapping[str, Shape]] = {
         "dns_entry": [{"dns_name": "{id}.vpce.{region}.vpce.amazonaws.com", "hosted_zone_id": "Z{upper13}"}],
         "ip_address_type": "ipv4",
     },
-    "aws_security_group": {"description": "Managed by Terraform", "name": "terraform-{digits26}"},
     "aws_vpc_security_group_ingress_rule": {"security_group_rule_id": "{id}"},
     "aws_vpc_security_group_egress_rule": {"security_group_rule_id": "{id}"},
     "aws_route": {"id": "r-{route_table_id}{digits10}", "origin": "CreateRoute", "state": "active"},
-    "aws_flow_log": {"log_destination_type": "cloud-watch-logs"},
     "aws_network_interface": {"private_ip": "10.0.0.{octet}", "mac_address": "02:00:00:00:00:01"},
     # ---- machines
     "aws_instance": {
@@ -174,7 +171,10 @@ SHAPES: Final[Mapping[str, Shape]] = {
         "creation_token": "terraform-{digits26}",
         "performance_mode": "generalPurpose",
     },
-    "aws_efs_mount_target": {"dns_name": "{file_system_id}.efs.{region}.amazonaws.com", "ip_address": "10.0.0.{octet}"},
+    "aws_efs_mount_target": {
+        "dns_name": "{file_system_id}.efs.{region}.amazonaws.com",
+        "ip_address": "10.0.0.{octet}",
+    },
     "aws_ssm_parameter": {
         "id": "{name}",
         "arn": "arn:{partition}:ssm:" + HERE + ":parameter/{bare_name}",
@@ -253,6 +253,14 @@ SHAPES: Final[Mapping[str, Shape]] = {
         "type": "AMAZON_ISSUED",
         "key_algorithm": "RSA_2048",
         "renewal_eligibility": "INELIGIBLE",
+        "domain_validation_options": [
+            {
+                "domain_name": "{domain_name}",
+                "resource_record_name": "_{hex32}.{domain_name}.",
+                "resource_record_type": "CNAME",
+                "resource_record_value": "_{hex32}.acm-validations.aws.",
+            }
+        ],
         "validation_method": "NONE",
     },
     "aws_acm_certificate_validation": {"id": "{certificate_arn}"},
@@ -312,7 +320,6 @@ SHAPES: Final[Mapping[str, Shape]] = {
         "engine_lifecycle_support": "open-source-rds-extended-support",
         "license_model": "postgresql-license",
         "master_user_secret": [],
-        "monitoring_interval": 0,
         "multi_az": False,
         "network_type": "IPV4",
         "parameter_group_name": "default.{engine}",
@@ -333,7 +340,6 @@ SHAPES: Final[Mapping[str, Shape]] = {
         "hosted_zone_id": "Z{upper13}",
         "port": "{engine_port}",
         "availability_zones": ["{region}a", "{region}b", "{region}c"],
-        "engine_mode": "provisioned",
         "engine_version_actual": "{engine_version}",
         "master_user_secret": [],
         "cluster_members": [],
@@ -410,7 +416,12 @@ SHAPES: Final[Mapping[str, Shape]] = {
         "acceleration_status": "",
         "policy": "",
     },
-    "aws_s3_object": {"id": "{key}", "etag": "{hex32}", "arn": "arn:{partition}:s3:::{bucket}/{key}", "acl": ""},
+    "aws_s3_object": {
+        "id": "{key}",
+        "etag": "{hex32}",
+        "arn": "arn:{partition}:s3:::{bucket}/{key}",
+        "acl": "",
+    },
     # ---- identity, keys, secrets
     "aws_iam_role": {
         "id": "{name}",
@@ -451,7 +462,6 @@ SHAPES: Final[Mapping[str, Shape]] = {
         # Secrets Manager adds a hyphen and six random characters to the name.
         "arn": "arn:{partition}:secretsmanager:" + HERE + ":secret:{name}-{letters6}",
         "name": "{name_prefix}{digits26}",
-        "replica": [],
         "policy": "",
     },
     "aws_secretsmanager_secret_version": {
