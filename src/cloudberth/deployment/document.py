@@ -1,8 +1,8 @@
 """YAML text as nodes that know their place.
 
-A deployment file is read from the parser's events with a stack of its own, so that depth, size and aliases are
-bounded, nothing is ever constructed from a tag, and every key and value keeps its line and column. What a scalar
-means (number, text …) is decided later, by what is expected there: see `reading`.
+A deployment file is read from the parser's events with a stack of its own, so that depth, size and aliases
+are bounded, nothing is ever constructed from a tag, and every key and value keeps its line and column. What
+a scalar means (number, text …) is decided later, by what is expected there: see `reading`.
 """
 
 from __future__ import annotations
@@ -28,7 +28,8 @@ _STANDARD_TAGS = frozenset({"str", "int", "float", "bool", "null", "map", "seq"}
 
 @dataclass(slots=True)
 class Scalar:
-    """One value as it stands in the file. plain: without quotes. source: the text before variables were filled in."""
+    """One value as it stands in the file. plain: without quotes. source: the text before variables were
+    filled in."""
 
     text: str
     plain: bool
@@ -78,7 +79,10 @@ class Document:
     root: Mapping
     problems: list[Problem]
     readable: bool = True
-    scalars: list[Scalar] = field(default_factory=list)
+
+    def scalars(self) -> Iterator[tuple[Path, Scalar]]:
+        """Every value with its path; what an alias repeats comes at each of its paths."""
+        yield from _scalars(self.root, ())
 
     def node(self, path: Path) -> Node | None:
         """The node at a path, None when the file has none."""
@@ -90,7 +94,8 @@ class Document:
         return found
 
     def place(self, path: Path, *, key: bool = False) -> tuple[int, int]:
-        """Line and column of the value at a path (or of its key); of the nearest parent when it is not in the file."""
+        """Line and column of the value at a path (or of its key); of the nearest parent when it is not in
+        the file."""
         place = (self.root.line, self.root.column)
         found: Node | None = self.root
         for i, step in enumerate(path):
@@ -133,6 +138,18 @@ def _child(node: Node | None, step: str | int) -> Node | None:
     if isinstance(node, Sequence) and isinstance(step, int) and step < len(node.items):
         return node.items[step]
     return None
+
+
+def _scalars(node: Node, path: Path) -> Iterator[tuple[Path, Scalar]]:
+    match node:
+        case Scalar():
+            yield path, node
+        case Sequence():
+            for i, item in enumerate(node.items):
+                yield from _scalars(item, (*path, i))
+        case Mapping():
+            for key, entry in node.entries.items():
+                yield from _scalars(entry.node, (*path, key))
 
 
 class _Stop(Exception):
@@ -213,9 +230,7 @@ class _Reader:
     def _scalar(self, event: Any) -> Scalar:
         mark = event.start_mark
         plain = not event.style and event.tag != _STANDARD_TAG + "str"
-        scalar = Scalar(event.value, plain, mark.line + 1, mark.column + 1, event.value)
-        self.document.scalars.append(scalar)
-        return scalar
+        return Scalar(event.value, plain, mark.line + 1, mark.column + 1, event.value)
 
     def _check_tag(self, event: Any) -> None:
         tag = event.tag
@@ -287,7 +302,7 @@ class _Reader:
         elif frame.key is None:
             self._key(frame, node)
         else:
-            self._value(frame, frame.key, node)
+            self._value(frame, frame.node, frame.key, node)
 
     def _root(self, node: Node) -> None:
         if isinstance(node, Mapping):
@@ -322,9 +337,7 @@ class _Reader:
         what = "a key must be text" if not isinstance(node, Scalar) else "a key is empty"
         self.document.problems.append(Problem(self.document.file, node.line, node.column, here, what, ""))
 
-    def _value(self, frame: _Frame, key: Scalar, node: Node) -> None:
-        mapping = frame.node
-        assert isinstance(mapping, Mapping)
+    def _value(self, frame: _Frame, mapping: Mapping, key: Scalar, node: Node) -> None:
         skip, frame.skip = frame.skip, False
         if skip:
             pass

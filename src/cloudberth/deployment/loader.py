@@ -2,10 +2,10 @@
 
 ::
 
-    text ──read──► nodes ──fill in──► nodes ──size preset under it──► values ──model──► Deployment ──rules──► done
+    text ──read──► nodes ──fill in──► nodes ──size below it──► values ──model──► Deployment ──rules──► done
 
-A value that does not validate is reported, left out and the rest is checked again, so that one mistake does not hide
-the others; rules that rest on a value that was left out stay silent.
+A value that does not validate is reported, left out and the rest is checked again, so that one mistake does
+not hide the others; rules that rest on a value that was left out stay silent.
 """
 
 from __future__ import annotations
@@ -51,16 +51,21 @@ def load_text(
     deployment, found = _checked(document)
     unset_places = {(problem.line, problem.column) for problem in unset}
     found = [problem for problem in found if (problem.line, problem.column) not in unset_places]
-    everything = [
-        interpolation.concealed(problem, document) for problem in (*document.problems, *unset, *found)
-    ]
+    filled = [scalar for _, scalar in document.scalars() if scalar.filled]
+    everything = [interpolation.concealed(each, filled) for each in (*document.problems, *unset, *found)]
     if everything or deployment is None:
         raise InvalidDeployment(_in_order(everything))
     return deployment.deployment()
 
 
 def _in_order(problems: Iterable[Problem]) -> tuple[Problem, ...]:
-    return tuple(sorted(dict.fromkeys(problems), key=lambda p: (p.line, p.column, p.path)))
+    """By place, each once: a value that aliases repeat is one mistake, whatever path leads to it."""
+    once: dict[tuple[int, int, str, str], Problem] = {}
+    for problem in problems:
+        once.setdefault(
+            (problem.line, problem.column, problem.path.rpartition(".")[2], problem.what), problem
+        )
+    return tuple(sorted(once.values(), key=lambda p: (p.line, p.column, p.path)))
 
 
 _TOO_LARGE = f"the file is larger than {documents.MAX_BYTES // 1024} KiB"
@@ -146,7 +151,7 @@ def _spelled_out(document: Document, kind: type[DeploymentFile], size: str) -> l
     ):
         return []
     name = node.source if node.source.isprintable() and len(node.source) <= 60 else "dify.example.com"
-    hint = f"write domain: {{name: {name}, zone: <its DNS zone>}}"
+    hint = f"write domain: {{name: {name}, zone: {rules.network.zone_of(name)}}}"
     problem = document.problem(("domain",), "domain without a zone or certificate", hint)
     del document.root.entries["domain"]
     return [problem]
@@ -187,7 +192,8 @@ def _touches(path: Path, broken: Iterable[Path]) -> bool:
 
 
 def _without(values: dict[str, Any], path: Path) -> dict[str, Any]:
-    """The values without what stands at a path; a list goes as a whole, a missing key takes its parent with it."""
+    """The values without what stands at a path; a list goes as a whole, a missing key takes its parent with
+    it."""
     key, rest = str(path[0]), path[1:]
     if key not in values:
         return values

@@ -1,8 +1,8 @@
 """Nodes as Python values, read by what is expected there.
 
-YAML's own rules for bare words differ between its versions (``no``, ``1:30``, ``010``, ``1.10``). Here the model
-decides: where text is expected a bare number is the text that stands in the file (``version: 1.10`` stays
-``1.10``); where a number or true/false is expected only the plain decimal or ``true``/``false`` count.
+YAML's own rules for bare words differ between its versions (``no``, ``1:30``, ``010``, ``1.10``). Here the
+model decides: where text is expected a bare number is the text that stands in the file (``version: 1.10``
+stays ``1.10``); where a number or true/false is expected only the plain decimal or ``true``/``false`` count.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import re
 import types
 from collections.abc import Mapping as MappingType
 from dataclasses import dataclass
+from decimal import Decimal
 from functools import cache
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
@@ -26,13 +27,15 @@ _NOTHING = frozenset({"", "~", "null", "Null", "NULL"})
 
 @dataclass(frozen=True, slots=True)
 class Expected:
-    """What may stand somewhere. model: the keys are its fields. item, value: of a list, of a mapping."""
+    """What may stand somewhere. model: the keys are its fields. item, value: of a list, of a mapping. exact:
+    numbers as `Decimal`."""
 
     model: type[BaseModel] | None = None
     item: Any = None
     value: Any = None
     text: bool = False
     other: bool = False
+    exact: bool = False
 
     def __or__(self, more: Expected) -> Expected:
         return Expected(
@@ -41,6 +44,7 @@ class Expected:
             self.value if self.value is not None else more.value,
             self.text or more.text,
             self.other or more.other,
+            self.exact or more.exact,
         )
 
 
@@ -65,7 +69,9 @@ def expected(annotation: Any) -> Expected:
         return Expected(value=arguments[1])
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return Expected(model=annotation)
-    return Expected(text=annotation is str, other=annotation not in (str, type(None)))
+    return Expected(
+        text=annotation is str, other=annotation not in (str, type(None)), exact=annotation is Decimal
+    )
 
 
 def field_types(model: type[BaseModel]) -> dict[str, Any]:
@@ -119,13 +125,16 @@ def scalar_value(scalar: Scalar, wanted: Expected) -> Any:
         return text
     if text in _TRUTH:
         return _TRUTH[text]
-    if _INTEGER.match(text):
-        return int(text)
-    return float(text) if _DECIMAL.match(text) else text
+    if not _DECIMAL.match(text):
+        return text
+    if wanted.exact:
+        return Decimal(text)
+    return int(text) if _INTEGER.match(text) else float(text)
 
 
 def spell_out(document: Document, size: str) -> None:
-    """Spell out the shorthand ``resources: {cpu: …, memory_mb: …}`` of own services: it is meant for this size."""
+    """Spell out the shorthand ``resources: {cpu: …, memory_mb: …}`` of own services: it is meant for this
+    size."""
     services = document.node(("services",))
     if not isinstance(services, Mapping):
         return

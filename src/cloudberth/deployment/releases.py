@@ -22,6 +22,13 @@ def release(app: str, version: str | None) -> App:
     return catalog.app(app, version)
 
 
+def template(text: str) -> str:
+    """The value of a variable as the template that the application makes of it."""
+    from cloudberth.apps import references
+
+    return references.from_user(text)
+
+
 def facts() -> frozenset[str]:
     """Facts that variables of services may refer to (``database.host``)."""
     from cloudberth.apps import references

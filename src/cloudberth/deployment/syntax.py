@@ -1,4 +1,5 @@
-"""What is wrong with the YAML itself, in our own words: the same whether libyaml or PyYAML's own parser found it."""
+"""What is wrong with the YAML itself, in our own words: the same whether libyaml or PyYAML's own parser
+found it."""
 
 from __future__ import annotations
 

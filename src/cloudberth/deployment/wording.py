@@ -11,7 +11,7 @@ from pydantic_core import ErrorDetails
 
 from cloudberth.deployment.document import Document, Path, Scalar
 from cloudberth.deployment.model.base import shown
-from cloudberth.deployment.reading import Expected, expected, expected_at, field_types
+from cloudberth.deployment.reading import Expected, expected_at, field_types
 from cloudberth.errors import Problem
 
 _YES = frozenset({"yes", "y", "on", "no", "n", "off", "1", "0"})
@@ -85,7 +85,7 @@ def _problem(details: ErrorDetails, path: Path, document: Document, model: type[
     elif details["type"] == "cloudberth":
         what, hint = details["ctx"]["what"], details["ctx"]["hint"]
     else:
-        what, hint = _wrong_value(details, path, document, expected_at(model, path))
+        what, hint = _wrong_value(details, path, document)
     return document.problem(path, what, hint, key=on_key)
 
 
@@ -126,6 +126,8 @@ def _given(value: Any, document: Document, path: Path) -> str:
     node = document.node(path)
     if isinstance(node, Scalar) and node.filled:
         return f"the value of {node.source}" if len(node.source) <= 60 else "the value of a variable"
+    if isinstance(node, Scalar) and not isinstance(value, str | bool) and value is not None:
+        return node.source if len(node.source) <= 40 else node.source[:39] + "…"
     match value:
         case None:
             return "nothing"
@@ -143,7 +145,7 @@ def _given(value: Any, document: Document, path: Path) -> str:
 
 def _number_hint(value: Any) -> str:
     if not isinstance(value, str):
-        return ""
+        return "the number is too large" if isinstance(value, float) and abs(value) >= 1e18 else ""
     bare = value.replace("_", "").replace(",", "").lstrip("+")
     if bare.isascii() and bare.isdigit():
         return "the number is too large" if len(bare) > 18 else f"write {int(bare)}, without quotes"
@@ -181,7 +183,7 @@ def _bound(words: str, key: str) -> _Wording:
 
 
 def _count(words: str, key: str) -> _Wording:
-    def word(details: ErrorDetails, given: str) -> tuple[str, str]:
+    def word(details: ErrorDetails, _: str) -> tuple[str, str]:
         context = details["ctx"]
         return f"has {context.get('actual_length', 'too many')} entries, {words} {context[key]}", ""
 
@@ -189,7 +191,7 @@ def _count(words: str, key: str) -> _Wording:
 
 
 def _length(words: str, key: str) -> _Wording:
-    return lambda details, given: (f"must have {words} {details['ctx'][key]} characters", "")
+    return lambda details, _: (f"must have {words} {details['ctx'][key]} characters", "")
 
 
 def _one_of(details: ErrorDetails, given: str) -> tuple[str, str]:
@@ -200,7 +202,7 @@ def _one_of(details: ErrorDetails, given: str) -> tuple[str, str]:
     return f"must be {allowed}, not {given.removeprefix('the text ')}", hint
 
 
-def _own(details: ErrorDetails, given: str) -> tuple[str, str]:
+def _own(details: ErrorDetails, _: str) -> tuple[str, str]:
     """A check of another part of Cloudberth that raised ValueError with a text of its own."""
     return str(details["ctx"]["error"]).splitlines()[0], ""
 
@@ -217,6 +219,9 @@ _WORDING: Mapping[str, _Wording] = {
     "int_parsing": _WHOLE,
     "int_from_float": _WHOLE,
     "int_parsing_size": _WHOLE,
+    "decimal_type": _NUMBER,
+    "decimal_parsing": _NUMBER,
+    "is_instance_of": _NUMBER,
     "float_type": _NUMBER,
     "float_parsing": _NUMBER,
     "finite_number": _expecting("a finite number"),
@@ -247,11 +252,8 @@ _WORDING: Mapping[str, _Wording] = {
 }
 
 
-def _wrong_value(details: ErrorDetails, path: Path, document: Document, wanted: Expected) -> tuple[str, str]:
+def _wrong_value(details: ErrorDetails, path: Path, document: Document) -> tuple[str, str]:
     wording = _WORDING.get(details["type"])
     if wording is None:
         return "cannot stand here", ""
     return wording(details, _given(details["input"], document, path))
-
-
-__all__ = ["EXPLAINED", "expected", "listed", "nearest", "problems", "written"]

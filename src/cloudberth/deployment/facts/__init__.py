@@ -1,4 +1,5 @@
-"""What a cloud has: regions, zones, machines, limits. Read from ``<cloud>.yaml``, the same interface for every cloud."""
+"""What a cloud has: regions, zones, machines, limits. Read from ``<cloud>.yaml``, the same interface for
+every cloud."""
 
 from __future__ import annotations
 
@@ -56,8 +57,8 @@ class CacheClass:
 class Tier:
     """A cheaper storage class. order: position in the waterfall, 0 is the warmest.
 
-    earliest_day: first day on which a rule may move an object there. stay_days: days that are billed at least.
-    readable: whether an object can be read without being restored first.
+    earliest_day: first day on which a rule may move an object there. stay_days: days that are billed at
+    least. readable: whether an object can be read without being restored first.
     """
 
     name: str
@@ -167,13 +168,15 @@ class Facts:
         return min(int(usable * GIB / rule["bytes_each"]), int(rule["most"]))
 
     def serverless_max_connections(self, min_capacity: float, max_capacity: float) -> int:
-        """The same for a serverless database: it follows the largest capacity, less when it may shrink to nearly 0."""
+        """The same for a serverless database: it follows the largest capacity, less when it may shrink to
+        nearly 0."""
         limit = self.max_connections(max_capacity * self._database["gib_per_capacity_unit"])
         ceiling = self._database["connections"]["most_when_scaling_to_half"]
         return min(limit, ceiling) if min_capacity <= self.capacity_step else limit
 
     def database_connections(self, database: Database) -> int:
-        """PostgreSQL's default max_connections of a deployment's database; of the smallest class if it is unknown."""
+        """PostgreSQL's default max_connections of a deployment's database; of the smallest class if it is
+        unknown."""
         if database.engine == "aurora":
             return self.serverless_max_connections(database.min_capacity, database.max_capacity)
         known = self.database_class(database.machine_type)

@@ -1,8 +1,8 @@
 """berth.yaml as a value: what the user asked for.
 
-Every section checks its own fields; rules between sections stand in `cloudberth.deployment.rules`. A size preset
-(``sizes/<cloud>.yaml``) is merged under the user's file before validation, so every field here
-has its final value and later steps never ask which size it was.
+Every section checks its own fields; rules between sections stand in `cloudberth.deployment.rules`. A size
+preset (``sizes/<cloud>.yaml``) is merged under the user's file before validation, so every field here has
+its final value and later steps never ask which size it was.
 """
 
 from cloudberth.apps.model import Service

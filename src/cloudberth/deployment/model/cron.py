@@ -45,7 +45,8 @@ def _number(text: str, lowest: int, highest: int, names: Mapping[str, int]) -> i
 
 
 def _part(part: str, lowest: int, highest: int, names: Mapping[str, int]) -> str:
-    """One comma-separated part of a field with numbers instead of names: not every cron takes ranges of names."""
+    """One comma-separated part of a field with numbers instead of names: not every cron takes ranges of
+    names."""
     match = _PART.match(part)
     if not match:
         raise _Mistake(f"{shown(part)} is neither *, a number nor a range")

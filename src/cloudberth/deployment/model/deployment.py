@@ -39,12 +39,15 @@ class ServiceOverride(Section):
     """Image with tag or digest, instead of the release's."""
     resources: Annotated[Resources | None, Field(examples=[{"cpu": 2, "memory_mb": 4096}])] = None
     """Upper limits of CPU and memory, instead of the release's for this size."""
-    env: Annotated[dict[VariableName, str], Field(examples=[{"CELERY_WORKER_AMOUNT": "4"}])] = {}
+    env: Annotated[dict[VariableName, str], Field(examples=[{"CELERY_WORKER_AMOUNT": "4"}])] = Field(
+        default_factory=dict
+    )
     """Additional variables for this service alone."""
 
 
 class Deployment(Section):
-    """A whole deployment file. `name`, `app`, `cloud` and `region` are enough; everything else has a default."""
+    """A whole deployment file. `name`, `app`, `cloud` and `region` are enough; everything else has a
+    default."""
 
     name: Annotated[Name, Field(examples=["dify"])]
     """Name of the deployment; part of the name of everything that is created."""
@@ -55,11 +58,11 @@ class Deployment(Section):
     region: Annotated[str, Field(examples=["eu-central-1"])]
     """Region of the cloud."""
     version: Annotated[str | None, Field(min_length=1, max_length=64, examples=["1.17.1"])] = None
-    """Dify's release. Default: the newest one this berth knows. With `app: custom`: a word for your own release,
-    which is shown and tagged."""
+    """Dify's release. Default: the newest one this berth knows. With `app: custom`: a word for your own
+    release, which is shown and tagged."""
     size: Annotated[Literal["small", "medium", "large"], Field(examples=["medium"])] = "small"
-    """Preset for every number below: small (a team), medium (some hundred users), large (thousands, survives the
-    loss of a zone)."""
+    """Preset for every number below: small (a team), medium (some hundred users), large (thousands, survives
+    the loss of a zone)."""
     domain: Domain | None = None
     """Host name, DNS zone and certificate. Default: none, plain HTTP on the load balancer's name."""
     network: Network = Network()
@@ -90,23 +93,27 @@ class Deployment(Section):
     """Where Terraform keeps its state."""
     tags: Annotated[
         dict[str, str], Field(max_length=40, examples=[{"team": "platform", "cost-center": "4711"}])
-    ] = {}
+    ] = Field(default_factory=dict)
     """Tags on everything that can carry them."""
-    env: Annotated[dict[VariableName, str], Field(examples=[{"LOG_TZ": "Europe/Berlin"}])] = {}
-    """Additional variables for every service of the app (Dify's names). Secrets are references: secret:NAME."""
-    services: dict[str, Any] = {}
-    """`app: custom`: the containers. `app: dify`: changes to the release's services (image, resources, env)."""
+    env: Annotated[dict[VariableName, str], Field(examples=[{"LOG_TZ": "Europe/Berlin"}])] = Field(
+        default_factory=dict
+    )
+    """Additional variables for every service of the app (Dify's names). Secrets are references:
+    secret:NAME."""
+    services: dict[str, Any] = Field(default_factory=dict)
+    """`app: custom`: the containers. `app: dify`: changes to the release's services (image, resources,
+    env)."""
     secrets: Annotated[
         dict[Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,62}$")], Secret],
         Field(examples=[{"session_key": {"length": 48, "purpose": "signs cookies"}}]),
-    ] = {}
+    ] = Field(default_factory=dict)
     """`app: custom` only: secrets to generate once and keep in the secret store; variables use them as
     ${secret.session_key}."""
     queue: Annotated[Queue | None, Field(examples=[{"database": 1, "names": ["default"]}])] = None
     """`app: custom` only: Redis lists whose length is the backlog that alarms.queue_depth watches."""
     suppress: tuple[Suppression, ...] = ()
     """Findings that are accepted, with the reason."""
-    usage: dict[str, Any] = {}
+    usage: dict[str, Any] = Field(default_factory=dict)
     """Monthly usage for the cost estimate, where the size's assumptions are off."""
 
     @property
@@ -142,9 +149,10 @@ def _each(kind: type[_Part], values: Mapping[str, Any]) -> dict[str, _Part]:
 
 
 class DeploymentFile(Deployment):
-    """A deployment as its file is checked: with types for what `Deployment` keeps as it stands in the file."""
+    """A deployment as its file is checked: with types for what `Deployment` keeps as it stands in the
+    file."""
 
-    usage: Usage = Usage()
+    usage: Usage = Usage()  # type: ignore[assignment]  # the model of what is kept as a mapping
     """Monthly usage for the cost estimate, where the size's assumptions are off. What is not given is assumed
     and listed by the estimate."""
 
@@ -163,12 +171,21 @@ class DifyFile(DeploymentFile):
     services: Annotated[
         dict[Identifier, ServiceOverride],
         Field(examples=[{"worker": {"env": {"CELERY_WORKER_AMOUNT": "4"}}}]),
-    ] = {}
+    ] = Field(default_factory=dict)
     """Changes to the release's services: image, resources and env."""
 
 
 class CustomFile(DeploymentFile):
     """A file with `app: custom`."""
 
-    services: Annotated[dict[Identifier, Service], Field(min_length=1, max_length=40)]
+    services: Annotated[
+        dict[Identifier, Service],
+        Field(
+            min_length=1,
+            max_length=40,
+            examples=[
+                {"web": {"image": "ghcr.io/example/app:1.2.3", "resources": {"cpu": 1, "memory_mb": 1024}}}
+            ],
+        ),
+    ]
     """Your containers."""

@@ -18,7 +18,8 @@ from cloudberth.deployment.model.cron import Cron, TimeZone
 
 
 class Domain(Section):
-    """The host name that users open. Without one the deployment answers on the load balancer's own name, in plain HTTP."""
+    """The host name that users open. Without one the deployment answers on the load balancer's own name, in
+    plain HTTP."""
 
     name: Annotated[HostName, Field(examples=["dify.example.com"])]
     """Host name that users open."""
@@ -91,8 +92,8 @@ class AppGroup(Section):
     machine_types: Annotated[
         tuple[str, ...], Field(min_length=1, max_length=20, examples=[["m7g.large", "m6g.large"]])
     ]
-    """Machine types, the preferred one first. The others are alternatives when spot capacity is short; all have
-    the same processor architecture."""
+    """Machine types, the preferred one first. The others are alternatives when spot capacity is short; all
+    have the same processor architecture."""
     min: Annotated[int, Field(ge=1, le=100, examples=[2])]
     """Fewest machines."""
     max: Annotated[int, Field(ge=1, le=100, examples=[6])]
@@ -109,8 +110,8 @@ class AppGroup(Section):
 
 
 class StatefulGroup(Section):
-    """The one machine for roles that must run exactly once (scheduler, plugin daemon, local sandbox). Always on
-    demand; its data disk survives its replacement."""
+    """The one machine for roles that must run exactly once (scheduler, plugin daemon, local sandbox). Always
+    on demand; its data disk survives its replacement."""
 
     machine_type: Annotated[str, Field(examples=["m7g.large"])]
     """Machine type; the same processor architecture as compute.app.machine_types."""
@@ -203,8 +204,8 @@ class LifecycleRule(Section):
     tier: Annotated[
         Literal["infrequent", "archive-instant", "archive", "deep-archive"], Field(examples=["infrequent"])
     ]
-    """Storage class. infrequent and archive-instant stay readable at once; archive and deep-archive have to be
-    restored first, which takes hours."""
+    """Storage class. infrequent and archive-instant stay readable at once; archive and deep-archive have to
+    be restored first, which takes hours."""
     min_size_kb: Annotated[int, Field(ge=0, le=5_000_000, examples=[128])] = 128
     """Leave smaller objects (KB) where they are: the cheaper classes bill at least 128 KB each."""
 

@@ -33,7 +33,7 @@ class Vector(Section):
                 {"QDRANT_URL": "https://qdrant.example.com:6333", "QDRANT_API_KEY": "secret:prod/qdrant"}
             ]
         ),
-    ] = {}
+    ] = Field(default_factory=dict)
     """The store's own variables (Dify's names) when it is not pgvector. Keys and passwords are references:
     secret:NAME."""
 

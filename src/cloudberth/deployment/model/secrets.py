@@ -29,8 +29,8 @@ _ARN = re.compile(
 class SecretReference:
     """An entry of the cloud's secret store that somebody else filled.
 
-    id: name or ARN in the store. name: how templates call it (``${secret.<name>}``), the same for the same id.
-    region: of an ARN, ``""`` for a plain name.
+    id: name or ARN in the store. name: how templates call it (``${secret.<name>}``), the same for the same
+    id. region: of an ARN, ``""`` for a plain name.
     """
 
     id: str
@@ -53,7 +53,8 @@ class SecretReference:
             return None
         words = re.sub(r"[^a-z0-9]+", "_", (arn["name"] if arn else identifier).lower()).strip("_")[:40]
         short = hashlib.sha256(identifier.encode()).hexdigest()[:6]
-        # The digest keeps "prod/key" and "prod-key" apart; the prefix keeps both apart from generated secrets.
+        # The digest keeps "prod/key" and "prod-key" apart; the prefix keeps both apart from
+        # generated secrets.
         return SecretReference(identifier, f"external_{words}_{short}", arn["region"] if arn else "")
 
 

@@ -1,7 +1,7 @@
 """Rules between sections, and between the file and what the cloud has.
 
-Each rule is a function from a whole deployment to what is wrong with it. A rule is asked even when other parts of
-the file are broken: these are then as if they had been left out.
+Each rule is a function from a whole deployment to what is wrong with it. A rule is asked even when other
+parts of the file are broken: these are then as if they had been left out.
 """
 
 from __future__ import annotations
@@ -29,4 +29,4 @@ def faults(question: Question) -> Iterator[Fault]:
         yield from rule(question)
 
 
-__all__ = ["RULES", "Fault", "Question", "Rule", "faults"]
+__all__ = ["RULES", "Fault", "Question", "Rule", "faults", "network"]

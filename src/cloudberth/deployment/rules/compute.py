@@ -77,7 +77,8 @@ def numbers(question: Question) -> Iterator[Fault]:
     if app.on_demand > app.max:
         yield Fault(
             question.first_given(fixed, most),
-            f"on_demand {app.on_demand}{question.origin(*fixed)} is more than max {app.max}{question.origin(*most)}",
+            f"on_demand {app.on_demand}{question.origin(*fixed)} is more than max "
+            f"{app.max}{question.origin(*most)}",
             "at most max machines can be on demand",
             also=(fixed, most),
         )
@@ -85,7 +86,8 @@ def numbers(question: Question) -> Iterator[Fault]:
     if app.spot_percent and question.given(*spot) and app.on_demand == app.max:
         yield Fault(
             spot,
-            f"no machine can be spot: on_demand{question.origin(*fixed)} and max{question.origin(*most)} are both {app.max}",
+            f"no machine can be spot: on_demand{question.origin(*fixed)} and "
+            f"max{question.origin(*most)} are both {app.max}",
             "lower on_demand, or leave spot_percent out",
             also=(fixed, most),
         )

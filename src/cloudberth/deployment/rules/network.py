@@ -57,7 +57,8 @@ def zones(question: Question) -> Iterator[Fault]:
     if available is not None and wanted > available and question.deployment.network.existing is None:
         yield Fault(
             question.first_given(("network", "zones"), ("region",)),
-            f"{wanted} zones{question.origin('network', 'zones')}, but {region_} has {available} for new accounts",
+            f"{wanted} zones{question.origin('network', 'zones')}, but {region_} has {available} for "
+            "new accounts",
             f"write network: {{zones: {available}}} or take another region",
             also=(("region",), ("network", "zones")),
         )
@@ -152,7 +153,8 @@ def no_way_out(question: Question) -> Iterator[Fault]:
     if missing:
         yield Fault(
             path,
-            f"without NAT the machines reach nothing but endpoints, and {len(missing)} are missing: {', '.join(missing)}",
+            f"without NAT the machines reach nothing but endpoints, and {len(missing)} are missing: "
+            f"{', '.join(missing)}",
             "add them to network.endpoints, or write nat: single",
             also=(("network", "endpoints"),),
         )
@@ -171,8 +173,7 @@ def domain(question: Question) -> Iterator[Fault]:
     if wanted is None:
         return
     if wanted.zone is None and wanted.certificate is None:
-        parts = wanted.name.split(".")
-        zone = ".".join(parts[1:]) if len(parts) > 2 else wanted.name
+        zone = zone_of(wanted.name)
         yield Fault(
             ("domain",),
             "domain without a zone or certificate",
@@ -182,6 +183,12 @@ def domain(question: Question) -> Iterator[Fault]:
         )
     yield from _zone(wanted)
     yield from _certificate(question, wanted)
+
+
+def zone_of(name: str) -> str:
+    """The zone that a host name probably lies in."""
+    parts = name.split(".")
+    return ".".join(parts[1:]) if len(parts) > 2 else name
 
 
 def _zone(wanted: Domain) -> Iterator[Fault]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from cloudberth.deployment.document import Document, Mapping, Node, Path, Scalar, Sequence
+from cloudberth.deployment.document import Document, Path, Scalar
 from cloudberth.deployment.facts import Facts
 from cloudberth.deployment.model import DeploymentFile
 
@@ -46,16 +46,4 @@ class Question:
 
     def scalars(self) -> Iterator[tuple[Path, Scalar]]:
         """Every value of the file with its path."""
-        yield from _scalars(self.document.root, ())
-
-
-def _scalars(node: Node, path: Path) -> Iterator[tuple[Path, Scalar]]:
-    match node:
-        case Scalar():
-            yield path, node
-        case Sequence():
-            for i, item in enumerate(node.items):
-                yield from _scalars(item, (*path, i))
-        case Mapping():
-            for key, entry in node.entries.items():
-                yield from _scalars(entry.node, (*path, key))
+        return self.document.scalars()

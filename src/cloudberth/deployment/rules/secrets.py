@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from itertools import pairwise
 
 from cloudberth.deployment.document import Path
 from cloudberth.deployment.model.base import shown
@@ -75,8 +76,9 @@ def is_secret(name: str) -> bool:
     words = [word for word in re.split(r"[^A-Z0-9]+", name.upper()) if word]
     if not words or words[-1] in _DESCRIBING:
         return False
-    pairs = zip(words, words[1:], strict=False)
-    return bool(_WORDS & set(words)) or any(first in _KEYS and second == "KEY" for first, second in pairs)
+    return bool(_WORDS & set(words)) or any(
+        first in _KEYS and second == "KEY" for first, second in pairwise(words)
+    )
 
 
 def _variable(path: Path) -> str | None:

@@ -6,7 +6,8 @@ import re
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 
-from cloudberth.apps.model import App, Service, groups_of
+from cloudberth.apps.model import App, Group, Service, groups_of
+from cloudberth.deployment import document as documents
 from cloudberth.deployment import releases
 from cloudberth.deployment.document import Path
 from cloudberth.deployment.facts import vector_stores
@@ -88,8 +89,8 @@ def placement(question: Question) -> Iterator[Fault]:
         if service.runs in ("one", "once") and question.given(*path, "spot") and service.spot:
             yield Fault(
                 (*path, "spot"),
-                f"{name} runs {'exactly ' if service.runs == 'one' else ''}{service.runs}: a spot machine could take it away",
-                "remove it; such services are on the stateful machine, which is never spot",
+                f"a service with runs: {service.runs} cannot be on a spot machine",
+                "remove it; there is one stateful machine, and it is never spot",
                 also=((*path, "runs"),),
             )
         for i, volume in enumerate(service.volumes):
@@ -169,16 +170,15 @@ def routes(question: Question) -> Iterator[Fault]:
 
 def order(question: Question) -> Iterator[Fault]:
     """A service waits for others on its own machine, and not in a circle."""
-    own = _own(question)
+    own, names = _own(question), _names(question)
     for name, service in own.items():
         for i, other in enumerate(service.after):
             path: Path = ("services", name, "after", i)
-            if other not in own:
-                yield Fault(
-                    path,
-                    f"there is no service {shown(other)}",
-                    nearest(other, own) or f"services: {', '.join(own)}",
-                )
+            if other not in names:
+                hint = nearest(other, names) or f"services: {', '.join(sorted(names))}"
+                yield Fault(path, f"there is no service {shown(other)}", hint)
+            elif other not in own:
+                continue
             elif other == name:
                 yield Fault(path, "a service cannot wait for itself", "remove it")
             elif not set(groups_of(service)) <= set(groups_of(own[other])):
@@ -207,10 +207,15 @@ def _reaches(own: Mapping[str, Service], start: str, goal: str) -> bool:
     return False
 
 
+def _images(question: Question) -> Iterator[tuple[str, str | None]]:
+    yield from ((name, service.image) for name, service in _own(question).items())
+    yield from ((name, change.image) for name, change in _changes(question).items())
+
+
 def images(question: Question) -> Iterator[Fault]:
     """Images have a tag or a digest: what runs must not change by itself."""
-    for name, service in {**_own(question), **_changes(question)}.items():
-        image, path = service.image, ("services", name, "image")
+    for name, image in _images(question):
+        path = ("services", name, "image")
         if image is None:
             continue
         if not re.match(
@@ -239,14 +244,14 @@ def resources(question: Question) -> Iterator[Fault]:
 
 def memory(question: Question) -> Iterator[Fault]:
     """All services of a machine fit into its memory, up to their limits."""
-    needs: dict[str, list[tuple[int, str]]] = defaultdict(list)
+    needs: dict[Group, list[tuple[int, str]]] = defaultdict(list)
     for name, service in _running(question).items():
         size = question.deployment.size
         if service.runs != "once" and size in service.resources:
             for group in groups_of(service):
                 needs[group].append((service.resources[size].memory_mb, name))
     compute = question.deployment.compute
-    machines: list[tuple[str, Path, str]] = [
+    machines: list[tuple[Group, Path, str]] = [
         ("app", ("compute", "app", "machine_types", i), name)
         for i, name in enumerate(compute.app.machine_types)
     ]
@@ -264,7 +269,8 @@ def _fits(question: Question, path: Path, type_: str, needs: list[tuple[int, str
     shown_at = path if question.given(*path) else _asking(question, path, [name for _, name in needs])
     yield Fault(
         shown_at,
-        f"{type_}{question.origin(*path)} has {machine.memory_gib:g} GiB, but its services may take {total} MB and the system {SYSTEM_MB}",
+        f"{type_}{question.origin(*path)} has {machine.memory_gib:g} GiB, but its services may take "
+        f"{total} MB and the system {SYSTEM_MB}",
         f"take a larger machine; the largest services: {largest} MB",
         also=(path, ("size",), ("services",), ("version",)),
     )
@@ -292,51 +298,53 @@ def _running(question: Question) -> dict[str, Service]:
 
 def references(question: Question) -> Iterator[Fault]:
     """``${…}`` in variables names something that exists; elsewhere it cannot stand."""
-    names = set(_own(question)) or set(release.services if (release := _release(question)) else ())
-    secrets = {
-        *releases.made_secrets(),
-        *question.deployment.secrets,
-        *(release.secrets if (release := _release(question)) else ()),
-    }
-    known = {
-        *releases.facts(),
-        *(f"service.{name}" for name in names),
-        *(f"secret.{name}" for name in secrets),
-    }
+    known = _referable(question)
     for path, scalar in question.scalars():
-        if "${" not in scalar.text:
+        if "${" not in scalar.text or str(path[0]).startswith("x-"):
             continue
         if not _may_refer(path):
-            yield Fault(
-                path,
-                "references such as ${database.host} stand in variables of services only",
-                "variables of your environment are in upper case: ${NAME}",
-            )
+            hint = "variables of your environment are in upper case: ${NAME}"
+            yield Fault(path, "references such as ${database.host} stand in variables of services only", hint)
             continue
         try:
-            found = [part for part in parse(scalar.text) if not isinstance(part, str)]
+            found = [part for part in parse(releases.template(scalar.text)) if not isinstance(part, str)]
         except TemplateError as error:
-            yield Fault(path, _template_problem(error), "write $${ for the text ${")
+            yield Fault(path, f"a reference is not complete (character {error.column})", _LITERAL)
             continue
         for reference in found:
             if reference.path not in known and not reference.path.startswith("setting."):
                 hint = nearest(reference.path, known) or f"facts: {', '.join(sorted(releases.facts()))}"
                 yield Fault(
-                    path,
-                    f"there is nothing called {shown(reference.path)}",
-                    hint,
-                    also=(("services",), ("secrets",), ("version",)),
+                    path, f"there is nothing called {shown(reference.path)}", hint, also=(("version",),)
                 )
 
 
-def _template_problem(error: TemplateError) -> str:
-    return f"character {error.column}: {error.what.split(';')[0]}"
+_LITERAL = "write ${database.host} for a reference, $${ for the text ${"
+
+
+def _referable(question: Question) -> set[str]:
+    """Everything that ``${…}`` may name."""
+    release = _release(question)
+    services = release.services if release else _names(question)
+    generated = _keys(question, "secrets") | set(release.secrets if release else ())
+    secrets = {*releases.made_secrets(), *generated}
+    return {*releases.facts(), *(f"service.{n}" for n in services), *(f"secret.{n}" for n in secrets)}
+
+
+def _names(question: Question) -> set[str]:
+    """Own services, those with mistakes in them included."""
+    return _keys(question, "services")
+
+
+def _keys(question: Question, section: str) -> set[str]:
+    node = question.document.node((section,))
+    return set(node.entries) if isinstance(node, documents.Mapping) else set()
 
 
 def _may_refer(path: Path) -> bool:
     if path[:1] == ("env",) or path[:2] == ("vector", "env"):
         return True
-    return path[:1] == ("services",) and ("env" in path or "env_by_size" in path or "headers" in path)
+    return path[:1] == ("services",) and ("env" in path or "headers" in path)
 
 
 def owned_variables(question: Question) -> Iterator[Fault]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Iterator
+from itertools import pairwise
 
 from cloudberth.deployment.document import Path
 from cloudberth.deployment.facts import vector_stores
@@ -94,7 +95,8 @@ def _space(question: Question, section: Database) -> Iterator[Fault]:
     if 0 < section.max_storage_gb < section.storage_gb:
         yield Fault(
             question.first_given(most, least),
-            f"max_storage_gb {section.max_storage_gb}{question.origin(*most)} is less than storage_gb {section.storage_gb}{question.origin(*least)}",
+            f"max_storage_gb {section.max_storage_gb}{question.origin(*most)} is less than storage_gb "
+            f"{section.storage_gb}{question.origin(*least)}",
             "set both, or max_storage_gb: 0 to keep it fixed",
             also=(least, most),
         )
@@ -103,7 +105,8 @@ def _space(question: Question, section: Database) -> Iterator[Fault]:
     if free >= section.storage_gb:
         yield Fault(
             question.first_given(alarm, least),
-            f"the alarm at {free} GB free space{question.origin(*alarm)} never ends with {section.storage_gb} GB storage{question.origin(*least)}",
+            f"the alarm at {free} GB free space{question.origin(*alarm)} never ends with "
+            f"{section.storage_gb} GB storage{question.origin(*least)}",
             "lower alarms.database_free_storage_gb, or raise database.storage_gb",
             also=(alarm, least),
         )
@@ -128,7 +131,8 @@ def _capacity(question: Question, section: Database) -> Iterator[Fault]:
     if section.engine == "aurora" and section.min_capacity > section.max_capacity:
         yield Fault(
             question.first_given(least, most),
-            f"min_capacity {section.min_capacity:g}{question.origin(*least)} is more than max_capacity {section.max_capacity:g}{question.origin(*most)}",
+            f"min_capacity {section.min_capacity:g}{question.origin(*least)} is more than "
+            f"max_capacity {section.max_capacity:g}{question.origin(*most)}",
             "set both",
             also=(least, most),
         )
@@ -181,7 +185,8 @@ def lifecycle(question: Question) -> Iterator[Fault]:
         if rule.after_days < tier.earliest_day:
             yield Fault(
                 (*path, "after_days"),
-                f"objects move to {rule.tier} after {tier.earliest_day} days at the earliest, not {rule.after_days}",
+                f"objects move to {rule.tier} after {tier.earliest_day} days at the earliest, not "
+                f"{rule.after_days}",
                 f"write after_days: {tier.earliest_day}",
             )
         if not tier.readable and question.deployment.app == "dify":
@@ -196,7 +201,7 @@ def lifecycle(question: Question) -> Iterator[Fault]:
 
 
 def _waterfall(question: Question, rules: list[tuple[int, LifecycleRule]]) -> Iterator[Fault]:
-    for (j, earlier), (i, later) in zip(rules, rules[1:], strict=False):
+    for (j, earlier), (i, later) in pairwise(rules):
         first, second = question.facts.tiers[earlier.tier], question.facts.tiers[later.tier]
         path: Path = ("storage", "lifecycle", i)
         also: tuple[Path, ...] = (("storage", "lifecycle", j), path)
@@ -208,13 +213,14 @@ def _waterfall(question: Question, rules: list[tuple[int, LifecycleRule]]) -> It
                 what,
                 "remove one of the two rules"
                 if again
-                else "objects only move to colder classes: infrequent, archive-instant, archive, deep-archive",
+                else f"objects only move to colder classes: {', '.join(question.facts.tiers)}",
                 also=also,
             )
         elif later.after_days < earlier.after_days + first.stay_days:
             yield Fault(
                 (*path, "after_days"),
-                f"{earlier.tier} is billed for {first.stay_days} days, but objects leave it after {later.after_days - earlier.after_days}",
+                f"{earlier.tier} is billed for {first.stay_days} days, but objects leave it after "
+                f"{later.after_days - earlier.after_days}",
                 f"write after_days: {earlier.after_days + first.stay_days} or more",
                 also=also,
             )

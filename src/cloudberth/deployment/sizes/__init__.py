@@ -24,7 +24,8 @@ def preset(cloud: str, size: str) -> dict[str, Any]:
 
 
 def merged(under: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
-    """Two partial files as one: mappings are merged key by key, everything else of *over* replaces what was there."""
+    """Two partial files as one: mappings are merged key by key, everything else of *over* replaces what was
+    there."""
     result = dict(under)
     for key, value in over.items():
         below = result.get(key)
