@@ -75,3 +75,11 @@ case(
         cdn(default_cache_behavior=[{"allowed_methods": ["GET", "HEAD"]}]),
     ],
 )
+case(
+    "cdn.no-waf",
+    reported=[cdn(default_cache_behavior=[{"allowed_methods": ALL}])],
+    silent=[
+        cdn(default_cache_behavior=[{"allowed_methods": ALL}], web_acl_id="arn:aws:wafv2:x"),
+        cdn(default_cache_behavior=[{"allowed_methods": ["GET", "HEAD"]}]),
+    ],
+)

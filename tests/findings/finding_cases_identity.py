@@ -13,9 +13,18 @@ def policy(kind: str = "aws_iam_policy", attribute: str = "policy", **statement:
     return sample(resource(f"{kind}.a", **{attribute: document}))
 
 
+def document(kind: str, attribute: str, **statement: Any) -> Sample:
+    """A policy that is not known yet, made from a policy document that waits for other resources."""
+    return sample(
+        resource(f"{kind}.a", unknown={attribute: True}, references=["data.aws_iam_policy_document.a"]),
+        resource("data.aws_iam_policy_document.a", statement=[statement], unknown={"json": True}),
+    )
+
+
 case(
     "identity.every-action",
     reported=[
+        document("aws_iam_policy", "policy", actions=["*"], resources=["*"]),
         policy(Action="*", Resource="*"),
         sample(
             resource(
@@ -44,8 +53,20 @@ case(
 )
 case(
     "identity.every-resource",
-    reported=[policy(Action=["secretsmanager:GetSecretValue"], Resource="*")],
+    reported=[
+        policy(Action=["secretsmanager:GetSecretValue"], Resource="*"),
+        document("aws_iam_role_policy", "policy", actions=["s3:GetObject"], resources=["*"]),
+    ],
     silent=[
+        document("aws_iam_role_policy", "policy", actions=["s3:GetObject"], resources=[None]),
+        document("aws_iam_role_policy", "policy", effect="Deny", actions=["s3:GetObject"], resources=["*"]),
+        document(
+            "aws_iam_role_policy",
+            "policy",
+            actions=["s3:GetObject"],
+            resources=["*"],
+            condition=[{"test": "StringEquals", "variable": "aws:SourceVpce", "values": ["vpce-1"]}],
+        ),
         policy(Action=["secretsmanager:GetSecretValue"], Resource="arn:aws:secretsmanager:x:1:secret:dify-*"),
         policy(Action=["ec2:DescribeVolumes", "s3:ListAllMyBuckets"], Resource="*"),
         policy(
@@ -75,7 +96,15 @@ case(
 )
 case(
     "identity.role-for-anybody",
-    reported=[policy("aws_iam_role", "assume_role_policy", Action="sts:AssumeRole", Principal={"AWS": "*"})],
+    reported=[
+        policy("aws_iam_role", "assume_role_policy", Action="sts:AssumeRole", Principal={"AWS": "*"}),
+        document(
+            "aws_iam_role",
+            "assume_role_policy",
+            actions=["sts:AssumeRole"],
+            principals=[{"type": "AWS", "identifiers": ["*"]}],
+        ),
+    ],
     silent=[
         policy(
             "aws_iam_role",

@@ -43,7 +43,8 @@ def resource(
     if module or rest != address:
         name, _, rest = rest.partition(".")
         module = f"{module}module.{name}"
-    bare, _, index = rest.partition("[")
+    data = rest.startswith("data.")
+    bare, _, index = rest.removeprefix("data.").partition("[")
     text = index.rstrip("]")
     key: str | int | None = None if not text else text.strip('"') if text.startswith('"') else int(text)
     kind, _, label = bare.partition(".")
@@ -59,6 +60,7 @@ def resource(
         before=before or {},
         unknown=unknown or {},
         references=tuple(references),
+        data=data,
     )
 
 

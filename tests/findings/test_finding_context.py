@@ -81,3 +81,40 @@ def test_only_what_exists_after_the_plan_is_seen() -> None:
 )
 def test_production(size: str | None, production: bool) -> None:
     assert Context(Plan(()), size).production is production
+
+
+@pytest.mark.parametrize(
+    ("groups", "unknown", "answer"),
+    [
+        # one group is taken, the configuration names two: which one?
+        ([None], [True], None),
+        ([None, None], [True, True], True),
+        (None, True, True),
+        (["sg-1"], False, True),
+        (["sg-2"], False, False),
+    ],
+)
+def test_a_set_has_room_for_so_many(groups: list[str] | None, unknown: object, answer: bool | None) -> None:
+    """An output object with all groups is named, and one of them is used."""
+    store = resource(
+        "aws_db_instance.a",
+        vpc_security_group_ids=groups,
+        unknown={"vpc_security_group_ids": unknown},
+        references=["aws_security_group.data", "aws_security_group.app"],
+    )
+    data = resource("aws_security_group.data", id="sg-1")
+    app = resource("aws_security_group.app", unknown={"id": True})
+    context = Context(Plan((store, data, app)))
+    assert context.points_at(store, "vpc_security_group_ids", data) is answer
+
+
+def test_one_attribute_cannot_belong_to_two() -> None:
+    """A policy that names a second bucket in its text: nobody can tell whose it is."""
+    policy = resource(
+        "aws_s3_bucket_policy.a",
+        unknown={"bucket": True},
+        references=["aws_s3_bucket.files", "aws_s3_bucket.logs"],
+    )
+    files, logs = resource("aws_s3_bucket.files"), resource("aws_s3_bucket.logs")
+    context = Context(Plan((policy, files, logs)))
+    assert context.points_at(policy, "bucket", files) is None

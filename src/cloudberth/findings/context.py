@@ -44,6 +44,7 @@ class Context:
         self.size = size
         self._stack = dict(stack or {})
         self._by_type: dict[str, list[Resource]] = {}
+        self._data = [resource for resource in plan.resources if resource.data]
         for resource in plan.managed():
             self._by_type.setdefault(resource.type, []).append(resource)
 
@@ -56,6 +57,10 @@ class Context:
         """Managed resources of these types that exist after the plan, type by type in plan order."""
         for name in types:
             yield from self._by_type.get(name, ())
+
+    def data_of_type(self, name: str) -> Iterator[Resource]:
+        """Data sources of a type; those that wait for other resources are only partly known."""
+        return (resource for resource in self._data if resource.type == name)
 
     def has(self, *types: str) -> bool:
         return any(name in self._by_type for name in types)
@@ -72,16 +77,24 @@ class Context:
         return Companions(tuple(found), uncertain)
 
     def points_at(self, candidate: Resource, attribute: str, owner: Resource) -> bool | None:
-        """Whether candidate's attribute names owner; None when the plan cannot tell."""
-        if self.refers(candidate, owner):
-            return True
+        """Whether candidate's attribute names owner; None when the plan cannot tell.
+
+        A known value decides. Otherwise the configuration does, unless it names more resources than the
+        attribute has room for: an object with several groups, of which one is taken.
+        """
         node = at(candidate, attribute)
-        if node.known:
-            values = node.texts or (node.text,)
-            return any(identity in values for identity in _identities(owner))
-        if node.unknown and not any(self.refers(candidate, other) for other in self.of_type(owner.type)):
-            return None
-        return False
+        values = node.texts or (node.text,)
+        if node.known and any(identity in values for identity in _identities(owner)):
+            return True
+        if node.known and not node.partly_unknown:
+            return self.refers(candidate, owner) and not _identities(owner)
+        named = {base(r.address) for r in self.of_type(owner.type) if self.refers(candidate, r)}
+        if not named:
+            return None if node.unknown or node.partly_unknown else False
+        room = len(list(node.children())) if node.known else len(named) if attribute.endswith("s") else 1
+        if base(owner.address) not in named:
+            return False
+        return self.refers(candidate, owner) if len(named) <= room else None
 
     def refers(self, source: Resource, target: Resource) -> bool:
         """Whether source's configuration names target.

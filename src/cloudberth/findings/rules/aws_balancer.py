@@ -179,7 +179,9 @@ def no_waf(balancer: Resource, context: Context) -> str | None:
 def _world_reachable(balancer: Resource, context: Context) -> bool:
     """Whether a security group of the balancer is open to anybody, or the plan does not show its groups."""
     groups = [
-        g for g in context.of_type("aws_security_group") if context.points_at(balancer, "security_groups", g)
+        group
+        for group in context.of_type("aws_security_group")
+        if context.points_at(balancer, "security_groups", group) is not False
     ]
     if not groups:
         return True

@@ -128,3 +128,18 @@ def errors_cached(distribution: Resource) -> str | None:
     )
     dynamic = any("POST" in b.at("allowed_methods").texts for _, b in _behaviours(distribution))
     return "A 404 is kept for 10 s." if dynamic and not covered and not answers.unknown else None
+
+
+@resource_rule(
+    "cdn.no-waf",
+    Severity.MEDIUM,
+    "CDN in front of the application without a web application firewall",
+    why="Requests that come through the CDN reach login and API unfiltered; a firewall on the balancer alone "
+    "sees only CloudFront's addresses.",
+    remedy="access.waf: true",
+    types=_TYPES,
+    by_size={"small": None, "medium": Severity.INFO},
+)
+def no_waf(distribution: Resource) -> str | None:
+    dynamic = any("POST" in b.at("allowed_methods").texts for _, b in _behaviours(distribution))
+    return "It has no web ACL." if dynamic and at(distribution, "web_acl_id").absent else None

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from cloudberth.findings.context import Context
 from cloudberth.findings.model import Severity
-from cloudberth.findings.rules.policy_document import Statement, statements
-from cloudberth.findings.rules.registry import resource_rule
-from cloudberth.findings.values import Node, at, blocks
+from cloudberth.findings.rules.policy_document import Statement, statements, statements_of
+from cloudberth.findings.rules.registry import relation_rule, resource_rule
+from cloudberth.findings.values import at, blocks
 from cloudberth.infra.plan import Resource
 
 POLICIES = (
@@ -56,19 +57,16 @@ _HARMLESS = (
 )
 
 
-def _documents(resource: Resource) -> Iterator[Node]:
+def _granted(resource: Resource, context: Context) -> Iterator[Statement]:
     if resource.type == "aws_iam_role":
-        yield from (policy.at("policy") for policy in blocks(resource, "inline_policy"))
+        policies = (policy.at("policy") for policy in blocks(resource, "inline_policy"))
+        found = (statement for policy in policies for statement in statements(policy))
     else:
-        yield at(resource, "policy")
+        found = (statement for statement in statements_of(resource, "policy", context))
+    return (statement for statement in found if statement.allow)
 
 
-def _granted(resource: Resource) -> Iterator[Statement]:
-    for document in _documents(resource):
-        yield from (s for s in statements(document) if s.allow)
-
-
-@resource_rule(
+@relation_rule(
     "identity.every-action",
     Severity.CRITICAL,
     "Policy allows every action",
@@ -76,12 +74,14 @@ def _granted(resource: Resource) -> Iterator[Statement]:
     remedy="List the actions that are needed.",
     types=POLICIES,
 )
-def every_action(policy: Resource) -> str | None:
-    total = any("*" in s.actions and "*" in s.resources and not s.conditions for s in _granted(policy))
+def every_action(policy: Resource, context: Context) -> str | None:
+    total = any(
+        "*" in s.actions and "*" in s.resources and not s.conditions for s in _granted(policy, context)
+    )
     return "It allows * on *." if total else None
 
 
-@resource_rule(
+@relation_rule(
     "identity.whole-service",
     Severity.MEDIUM,
     "Policy allows a whole service",
@@ -90,14 +90,17 @@ def every_action(policy: Resource) -> str | None:
     remedy="List the actions that are needed.",
     types=POLICIES,
 )
-def whole_service(policy: Resource) -> str | None:
+def whole_service(policy: Resource, context: Context) -> str | None:
     broad = {
-        a for s in _granted(policy) for a in s.actions if a.endswith(":*") and a.lower().startswith(_SHARP)
+        a
+        for s in _granted(policy, context)
+        for a in s.actions
+        if a.endswith(":*") and a.lower().startswith(_SHARP)
     }
     return f"It allows {', '.join(sorted(broad))}." if broad else None
 
 
-@resource_rule(
+@relation_rule(
     "identity.every-resource",
     Severity.MEDIUM,
     "Policy allows sensitive actions on every resource",
@@ -105,10 +108,10 @@ def whole_service(policy: Resource) -> str | None:
     remedy="Name the resources (ARNs), or add a condition.",
     types=POLICIES,
 )
-def every_resource(policy: Resource) -> str | None:
+def every_resource(policy: Resource, context: Context) -> str | None:
     sharp = {
         action
-        for statement in _granted(policy)
+        for statement in _granted(policy, context)
         if "*" in statement.resources and not statement.conditions
         for action in statement.actions
         if _is_sharp(action)
@@ -134,7 +137,7 @@ def broad_managed_policy(attachment: Resource) -> str | None:
     return f"It attaches {name}." if name in _BROAD else None
 
 
-@resource_rule(
+@relation_rule(
     "identity.role-for-anybody",
     Severity.CRITICAL,
     "Role can be taken by anybody",
@@ -142,8 +145,8 @@ def broad_managed_policy(attachment: Resource) -> str | None:
     remedy="Name the service or account in the trust policy, with an external id for third parties.",
     types=("aws_iam_role",),
 )
-def role_for_anybody(role: Resource) -> str | None:
-    trust = statements(at(role, "assume_role_policy"))
+def role_for_anybody(role: Resource, context: Context) -> str | None:
+    trust = statements_of(role, "assume_role_policy", context)
     open_to_all = any(s.allow and s.for_everybody and not s.conditions for s in trust)
     return "Its trust policy names everybody." if open_to_all else None
 

@@ -30,6 +30,11 @@ _DATA_PORTS = {
     27017: "MongoDB",
 }
 _WEB_PORTS = {80, 443}
+_STORES = {
+    "aws_db_instance": "vpc_security_group_ids",
+    "aws_rds_cluster": "vpc_security_group_ids",
+    "aws_elasticache_replication_group": "security_group_ids",
+}
 _MANY_PORTS = 10_000
 
 
@@ -165,8 +170,11 @@ def security_group_open(context: Context) -> Iterator[Hit]:
     types=("aws_security_group",),
 )
 def data_egress_open(group: Resource, context: Context) -> str | None:
-    stores = context.of_type("aws_db_instance", "aws_rds_cluster", "aws_elasticache_replication_group")
-    if not any(context.points_at(store, "vpc_security_group_ids", group) for store in stores):
+    if not any(
+        context.points_at(store, attribute, group)
+        for kind, attribute in _STORES.items()
+        for store in context.of_type(kind)
+    ):
         return None
     inline = any(
         _open_to_world(egress.at(name))

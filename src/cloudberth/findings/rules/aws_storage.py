@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from cloudberth.findings.context import Context
 from cloudberth.findings.model import Severity
-from cloudberth.findings.rules.policy_document import requires_tls, statements
+from cloudberth.findings.rules.policy_document import requires_tls, statements_of
 from cloudberth.findings.rules.registry import Hit, relation_rule, resource_rule, rule
 from cloudberth.findings.values import Node, at, blocks
 from cloudberth.infra.plan import Resource
@@ -39,9 +40,8 @@ _OFFLINE = ("GLACIER", "DEEP_ARCHIVE")
 
 def is_log_bucket(bucket: Resource, context: Context) -> bool:
     """Whether the bucket receives logs: losing old versions of those matters to nobody."""
-    if "log" in at(bucket, "bucket").text.split("-") or "logs" in at(bucket, "bucket").text.split("-"):
-        return True
-    if bucket.name in ("log", "logs", "access_logs", "accesslogs"):
+    names = f"{at(bucket, 'bucket').text}-{at(bucket, 'bucket_prefix').text}-{bucket.name}"
+    if {"log", "logs", "accesslogs"} & set(re.split(r"[-_.]", names)):
         return True
     return any(
         context.refers(w, bucket) for w in context.of_type(*_LOG_WRITERS) if w.type != "aws_s3_bucket_logging"
@@ -77,7 +77,7 @@ def public_acl(resource: Resource) -> str | None:
     return f"Its ACL is {acl}." if acl.startswith("public-") or acl == "authenticated-read" else None
 
 
-@resource_rule(
+@relation_rule(
     "storage.public-policy",
     Severity.CRITICAL,
     "Bucket policy lets anybody in",
@@ -85,8 +85,8 @@ def public_acl(resource: Resource) -> str | None:
     remedy="Name the roles that need access, or serve public files through the CDN (storage.cdn: true).",
     types=(_POLICY,),
 )
-def public_policy(policy: Resource) -> str | None:
-    for statement in statements(at(policy, "policy")):
+def public_policy(policy: Resource, context: Context) -> str | None:
+    for statement in statements_of(policy, "policy", context):
         if statement.allow and statement.for_everybody and not statement.conditions:
             return f"Everybody may {', '.join(statement.actions) or 'do what it does not exclude'}."
     return None

@@ -1,4 +1,4 @@
-"""Statements of an AWS policy document (IAM, bucket, trust policy), read from its JSON text."""
+"""Statements of an AWS policy (IAM, bucket, trust): from its JSON text, or from the document behind it."""
 
 from __future__ import annotations
 
@@ -7,7 +7,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from cloudberth.findings.values import Node
+from cloudberth.findings.context import Context
+from cloudberth.findings.values import Node, at, blocks
+from cloudberth.infra.plan import Resource
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +30,35 @@ class Statement:
     @property
     def for_everybody(self) -> bool:
         return "*" in self.principals
+
+
+def statements_of(resource: Resource, attribute: str, context: Context) -> Iterator[Statement]:
+    """The statements of a resource's policy.
+
+    Before the first apply the text is mostly unknown, because it names ARNs that do not exist yet; then the
+    policy document that the configuration takes it from says what is allowed, with the unknown ARNs left out.
+    """
+    node = at(resource, attribute)
+    yield from statements(node)
+    if node.unknown:
+        for document in context.data_of_type("aws_iam_policy_document"):
+            if context.refers(resource, document):
+                yield from (_written(block) for block in blocks(document, "statement"))
+
+
+def _written(block: Node) -> Statement:
+    effect = block.at("effect")
+    principals = (p for entry in block.at("principals").children() for p in entry.at("identifiers").texts)
+    return Statement(
+        allow=effect.absent or effect.text == "Allow",
+        actions=block.at("actions").texts,
+        resources=block.at("resources").texts,
+        principals=tuple(principals),
+        conditions={entry.at("variable").text: entry.value for entry in block.at("condition").children()},
+        inverted=any(
+            not block.at(name).absent for name in ("not_actions", "not_resources", "not_principals")
+        ),
+    )
 
 
 def statements(node: Node) -> Iterator[Statement]:
