@@ -4,6 +4,7 @@ itself."""
 from __future__ import annotations
 
 import re
+import sys
 import textwrap
 import types
 from collections.abc import Iterator, Mapping
@@ -93,7 +94,7 @@ def _expected(field: FieldInfo) -> Expected:
 def _field(field: FieldInfo, path: tuple[str, ...], shown: str) -> Field:
     return Field(
         path=shown,
-        type=_type(field),
+        type="mapping of sections" if path == ("services",) else _type(field),
         text=" ".join((field.description or _model_text(field)).split()),
         required=field.is_required() and not _given_by_size(path),
         defaults=_defaults(field, path),
@@ -156,12 +157,16 @@ def _type_name(annotation: Any) -> str:
     if origin is Literal:
         return ", ".join(map(str, arguments[:-1])) + (" or " if arguments[1:] else "") + str(arguments[-1])
     if origin is tuple:
-        return f"list of {_type_name(arguments[0])}"
+        return f"list of {_plural(_type_name(arguments[0]))}"
     if origin is not None:
-        return f"mapping of {_type_name(arguments[1])}"
+        return f"mapping of {_plural(_type_name(arguments[1]))}"
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return "section"
     return _NAMES.get(annotation, "number")
+
+
+def _plural(name: str) -> str:
+    return f"{name}s" if name in ("section", "number", "whole number") else name
 
 
 def _limits(field: FieldInfo) -> str:
@@ -279,7 +284,8 @@ def reference_markdown() -> str:
     return "\n".join(parts).rstrip() + "\n"
 
 
-_INTRODUCTION = r"""\ This page is made from the model that reads the file (`cloudberth.deployment`); `berth
+_INTRODUCTION = """\
+This page is made from the model that reads the file (`cloudberth.deployment`); `berth
 docs SECTION` prints the same in a terminal, and `berth schema` the JSON Schema for editors.
 
 `${NAME}` stands for a variable of your environment, `${NAME:-text}` gives a fallback. Secrets never stand in
@@ -318,3 +324,7 @@ def _facts_markdown(field: Field) -> str:
 
 def _code(text: str) -> str:
     return text if text in ("none", "empty") else f"`{text}`"
+
+
+if __name__ == "__main__":
+    sys.stdout.write(reference_markdown())

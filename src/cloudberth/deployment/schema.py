@@ -7,6 +7,8 @@ as left out, and a bare number may stand for any text. Rules between sections ar
 
 from __future__ import annotations
 
+import json
+import sys
 from collections.abc import Mapping
 from typing import Any
 
@@ -170,3 +172,12 @@ def _as_written(schema: Schema, key: str) -> Schema:
         return schema
     outer = {name: schema.pop(name) for name in _ANNOTATIONS if name in schema}
     return {**outer, "anyOf": [schema, _REFERENCE_TO_VARIABLE]}
+
+
+def schema_text() -> str:
+    """The content of ``schema.json``."""
+    return json.dumps(json_schema(), indent=2, ensure_ascii=False) + "\n"
+
+
+if __name__ == "__main__":
+    sys.stdout.write(schema_text())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
@@ -117,8 +118,13 @@ def written(value: Any) -> str:
     if isinstance(value, dict):
         return "{" + ", ".join(f"{k}: {written(v)}" for k, v in value.items()) + "}"
     text = str(value)
-    needs_quotes = isinstance(value, str) and (text[:1] in "*&!%@`0123456789.-[{" or ": " in text or not text)
-    return f'"{text}"' if needs_quotes else text
+    return f'"{text}"' if isinstance(value, str) and _NEEDS_QUOTES.match(text) else text
+
+
+# Text that YAML would read as something else: numbers, truth values, nothing, special first characters, ": ".
+_NEEDS_QUOTES = re.compile(
+    r"""(?:[-+]?(?:\d+\.?\d*|\.\d+)|true|false|yes|no|on|off|null|~|)\Z|[*&!%@`'"{\[|>#?-]|.*: """
+)
 
 
 def _given(value: Any, document: Document, path: Path) -> str:

@@ -61,8 +61,8 @@ class Deployment(Section):
     """Dify's release. Default: the newest one this berth knows. With `app: custom`: a word for your own
     release, which is shown and tagged."""
     size: Annotated[Literal["small", "medium", "large"], Field(examples=["medium"])] = "small"
-    """Preset for every number below: small (a team), medium (some hundred users), large (thousands, survives
-    the loss of a zone)."""
+    """Preset for every number below: small, medium or large. small suits a team, medium some hundred users,
+    large thousands; large goes on when a zone fails."""
     domain: Domain | None = None
     """Host name, DNS zone and certificate. Default: none, plain HTTP on the load balancer's name."""
     network: Network = Network()
@@ -107,7 +107,7 @@ class Deployment(Section):
         dict[Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,62}$")], Secret],
         Field(examples=[{"session_key": {"length": 48, "purpose": "signs cookies"}}]),
     ] = Field(default_factory=dict)
-    """`app: custom` only: secrets to generate once and keep in the secret store; variables use them as
+    """`app: custom` only: secrets to generate once. They are kept in the secret store; variables use them as
     ${secret.session_key}."""
     queue: Annotated[Queue | None, Field(examples=[{"database": 1, "names": ["default"]}])] = None
     """`app: custom` only: Redis lists whose length is the backlog that alarms.queue_depth watches."""
