@@ -9,7 +9,17 @@ from pathlib import Path
 
 import pytest
 
-from checkout.checks import PARTS, Choice, Outcome, choose, main, pytest_arguments, read_report, summary
+from checkout.checks import (
+    PARTS,
+    Choice,
+    Outcome,
+    choose,
+    gist_of,
+    main,
+    pytest_arguments,
+    read_report,
+    summary,
+)
 from checkout.environment import Environment
 
 LINT, FORMAT, TYPES, TESTS = PARTS
@@ -76,6 +86,20 @@ def test_the_report_of_a_real_pytest_is_read(tmp_path: Path) -> None:
     counts, skipped = read_report(report)
     assert counts == "1 passed, 2 failed, 2 skipped"
     assert skipped == Counter({"needs a PostgreSQL server": 2})
+
+
+@pytest.mark.parametrize(
+    ("output", "gist"),
+    [
+        ("E501 …\nFound 35 errors.\n[*] 2 fixable with `--fix`.", "Found 35 errors."),
+        ("a.py:1: error: …\nFound 1 error in 1 file", "Found 1 error in 1 file"),
+        ("All checks passed!", "All checks passed!"),
+        ("Would reformat: a\n1 file would be reformatted", "1 file would be reformatted"),
+        ("", ""),
+    ],
+)
+def test_the_gist_of_a_linter(output: str, gist: str) -> None:
+    assert gist_of(output) == gist
 
 
 def test_a_report_that_was_not_written(tmp_path: Path) -> None:

@@ -54,7 +54,7 @@ def test_leaving_the_machine_fails_the_test(tmp_path: Path, source: str) -> None
 
 def test_this_machine_can_be_reached() -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
-        socket.create_connection(("localhost", server.getsockname()[1])).close()
+        socket.create_connection(("127.0.0.1", server.getsockname()[1])).close()
     with socket.socket(socket.AF_UNIX) as unix, pytest.raises(OSError, match="No such file"):
         unix.connect("/no/such/socket")
 

@@ -133,9 +133,15 @@ def _run_quiet(root: Path, environment: Environment, part: Part, choice: Choice)
         output.seek(0)
         text = output.read().decode("utf-8", "replace").strip()
     passed = child.returncode == 0
-    last = text.splitlines()[-1] if text else ""
-    print(last if passed else text, flush=True)
-    return Outcome(part, passed, time.monotonic() - began, last)
+    gist = gist_of(text)
+    print(gist if passed else text, flush=True)
+    return Outcome(part, passed, time.monotonic() - began, gist)
+
+
+def gist_of(output: str) -> str:
+    """The line that sums up what ruff or mypy said: their count of errors, else their last line."""
+    lines = output.splitlines() or [""]
+    return next((line for line in lines if line.startswith("Found ")), lines[-1])
 
 
 def _run_tests(root: Path, environment: Environment, part: Part, choice: Choice) -> Outcome:
