@@ -30,7 +30,11 @@ _WORDS: tuple[tuple[str, str, str], ...] = (
         "an anchor or alias has no name",
         'text with * or & needs quotes: "*"',
     ),
-    ("while parsing a flow sequence", "a list in [ ] is not closed, or a comma is missing", ""),
+    (
+        "while parsing a flow sequence",
+        "a list in [ ] is not closed, or a comma is missing",
+        "check the brackets",
+    ),
     (
         "while parsing a flow mapping",
         "a mapping in { } is not closed, or a comma is missing",
@@ -105,7 +109,7 @@ def problem(file: str, text: str, error: yaml.YAMLError) -> Problem:
         return Problem(file, 0, 0, "", "the file is not valid YAML", "is this the right file?")
     message = f"{error.context or ''} {error.problem or ''}"
     what, hint, known = _in_our_words(message)
-    mark = error.context_mark if known in _AT_CONTEXT else error.problem_mark or error.context_mark
+    mark = _mark(error, known)
     if mark is None:
         return Problem(file, 0, 0, "", what, hint)
     line, column = mark.line + 1, mark.column + 1
@@ -113,6 +117,20 @@ def problem(file: str, text: str, error: yaml.YAMLError) -> Problem:
     if tab is not None and known not in _AT_CONTEXT:
         return Problem(file, line, tab, "", "a tab stands where YAML wants spaces", "indent with spaces")
     return Problem(file, line, column, "", what, hint)
+
+
+def _mark(error: yaml.MarkedYAMLError, known: str) -> yaml.Mark | None:
+    (
+        (
+            "while parsing a flow sequence",
+            "a list in [ ] is not closed, or a comma is missing",
+            "check the brackets",
+        ),
+    )
+    start, end = error.context_mark, error.problem_mark
+    if known in _AT_CONTEXT or ("flow" in known and start and end and start.line != end.line):
+        return start
+    return end or start
 
 
 def _in_our_words(message: str) -> tuple[str, str, str]:

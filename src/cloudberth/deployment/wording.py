@@ -52,13 +52,20 @@ _SERVICE_OF_RELEASE = "belongs to the release; image, resources and env can be c
 
 def nearest(word: str, known: Iterable[str]) -> str:
     """``did you mean …?``, or an empty text when nothing is near."""
+    near = closest(word, known)
+    return f"did you mean {near}?" if near else ""
+
+
+def closest(word: str, known: Iterable[str]) -> str:
+    """The name that looks most like a word, the first of several; empty when none does."""
     if len(word) > 60:
         return ""
-    names = list(known)
-    near = difflib.get_close_matches(word, names, n=1, cutoff=0.6)
-    if not near:
-        near = [name for name in names if name.replace("-", "_") == word.lower().replace("-", "_")]
-    return f"did you mean {near[0]}?" if near else ""
+    near = difflib.get_close_matches(word.lower(), list(known), n=5, cutoff=0.6)
+    return min(near, key=lambda name: (-_likeness(word.lower(), name), name), default="")
+
+
+def _likeness(word: str, name: str) -> float:
+    return difflib.SequenceMatcher(a=name, b=word).ratio()
 
 
 def listed(values: Iterable[Any]) -> str:
@@ -73,8 +80,13 @@ def problems(
     found = []
     for details in error.errors(include_url=False):
         path = tuple(step for step in details["loc"] if step != _KEY)
-        found.append((path, _problem(details, path, document, model)))
-    return found
+        found.append((path, _problem(details, path, document, model), details["type"]))
+    # A list whose items are wrong is counted without them: that is no second mistake.
+    items = {path[:-1] for path, _, _ in found}
+    return [(path, problem) for path, problem, kind in found if kind not in _COUNTS or path not in items]
+
+
+_COUNTS = frozenset({"too_short", "too_long"})
 
 
 def _problem(details: ErrorDetails, path: Path, document: Document, model: type[BaseModel]) -> Problem:
@@ -102,9 +114,19 @@ def _unknown_key(path: Path, parent: Expected, document: Document) -> tuple[str,
     return what, nearest(key, known) or f"keys here: {', '.join(known)}"
 
 
+# Examples for keys of parts that the applications' model describes.
+_EXAMPLES: Mapping[str, object] = {
+    "image": "ghcr.io/example/app:1.2.3",
+    "resources": {"cpu": 1, "memory_mb": 1024},
+    "cpu": 1,
+    "memory_mb": 1024,
+    "path": "/",
+}
+
+
 def _missing(path: Path, document: Document, parent: Expected) -> tuple[str, str]:
     field = parent.model.model_fields.get(str(path[-1])) if parent.model else None
-    example = field.examples[0] if field and field.examples else None
+    example = field.examples[0] if field and field.examples else _EXAMPLES.get(str(path[-1]))
     hint = f"write it like {path[-1]}: {written(example)}" if example is not None else ""
     return ("has no value" if document.node(path) is not None else "is missing"), hint
 
@@ -191,7 +213,8 @@ def _bound(words: str, key: str) -> _Wording:
 def _count(words: str, key: str) -> _Wording:
     def word(details: ErrorDetails, _: str) -> tuple[str, str]:
         context = details["ctx"]
-        return f"has {context.get('actual_length', 'too many')} entries, {words} {context[key]}", ""
+        number = context.get("actual_length") or "no"
+        return f"has {number} {'entry' if number == 1 else 'entries'}, {words} {context[key]}", ""
 
     return word
 

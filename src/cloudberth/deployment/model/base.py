@@ -30,6 +30,7 @@ NAME_PATTERN = r"^[a-z][a-z0-9-]{1,18}[a-z0-9]$"
 IDENTIFIER_PATTERN = r"^[a-z][a-z0-9_-]{0,62}$"
 VARIABLE_PATTERN = r"^[A-Za-z_][A-Za-z0-9_]*$"
 DATABASE_PATTERN = r"^[a-z][a-z0-9_]{0,62}$"
+FINDING_PATTERN = r"^[a-z0-9]+(-[a-z0-9]+)*(\.[a-z0-9]+(-[a-z0-9]+)*)+$"
 HOST_PATTERN = r"^([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z]{2,63}$"
 EMAIL_PATTERN = r"^[A-Za-z0-9._%+'-]+@([A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?\.)+[A-Za-z]{2,}$"
 BUCKET_PATTERN = r"^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$"
@@ -91,6 +92,22 @@ VariableName = Annotated[
     ),
 ]
 
+SecretName = Annotated[
+    str,
+    _matching(
+        DATABASE_PATTERN,
+        "{value} cannot be the name of a secret",
+        "lower-case letters, digits and _, starting with a letter, at most 63 characters",
+    ),
+    _pattern(DATABASE_PATTERN),
+]
+
+FindingId = Annotated[
+    str,
+    _matching(FINDING_PATTERN, "{value} is not the id of a finding", "it looks like network.single-nat"),
+    _pattern(FINDING_PATTERN),
+]
+
 DatabaseName = Annotated[
     str,
     _matching(
@@ -119,15 +136,19 @@ Email = Annotated[
 ]
 
 
-def _address_range(value: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network:
-    if "/" not in value:
-        raise wrong(f"{shown(value)} has no prefix length", f"write {value}/32 for a single address")
+def _address_range(value: str, example: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network:
     try:
         network = ipaddress.ip_network(value, strict=False)
     except ValueError:
-        raise wrong(f"{shown(value)} is not an address range", "write it like 10.40.0.0/16") from None
+        raise wrong(f"{shown(value)} is not an address range", f"write it like {example}") from None
+    if "/" not in value:
+        raise wrong(
+            f"{shown(value)} has no prefix length", f"write it like {example}; {network} is one address"
+        )
     if str(network) != value:
-        raise wrong(f"{shown(value)} is not written as a range", f"write {network}")
+        raise wrong(
+            f"{shown(value)} is an address with a prefix length, not a range", f"the range is {network}"
+        )
     return network
 
 
@@ -137,12 +158,12 @@ PRIVATE_RANGES = tuple(
 
 
 def _any_range(value: str) -> str:
-    _address_range(value)
+    _address_range(value, "203.0.113.0/24")
     return value
 
 
 def _private_range(value: str) -> str:
-    network = _address_range(value)
+    network = _address_range(value, "10.40.0.0/16")
     if isinstance(network, ipaddress.IPv6Network) or not any(network.subnet_of(p) for p in PRIVATE_RANGES):
         raise wrong(
             f"{value} is not a private range", "take one inside 10.0.0.0/8, 172.16.0.0/12 or 192.168.0.0/16"

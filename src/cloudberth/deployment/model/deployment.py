@@ -9,7 +9,7 @@ from pydantic import BaseModel, Field
 
 from cloudberth.apps.model import Queue, Resources, Secret, Service
 from cloudberth.cost.usage import Usage
-from cloudberth.deployment.model.base import Identifier, Name, Section, VariableName
+from cloudberth.deployment.model.base import Identifier, Name, SecretName, Section, VariableName
 from cloudberth.deployment.model.infrastructure import (
     Access,
     Cache,
@@ -104,7 +104,7 @@ class Deployment(Section):
     """`app: custom`: the containers. `app: dify`: changes to the release's services (image, resources,
     env)."""
     secrets: Annotated[
-        dict[Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,62}$")], Secret],
+        dict[SecretName, Secret],
         Field(examples=[{"session_key": {"length": 48, "purpose": "signs cookies"}}]),
     ] = Field(default_factory=dict)
     """`app: custom` only: secrets to generate once. They are kept in the secret store; variables use them as

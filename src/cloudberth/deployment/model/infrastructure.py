@@ -41,13 +41,17 @@ class ExistingNetwork(Section):
 
     id: Annotated[str, Field(examples=["vpc-0a1b2c3d4e5f67890"])]
     """Id of the VPC."""
-    public_subnets: Annotated[tuple[str, ...], Field(min_length=2, examples=[["subnet-0aa1", "subnet-0aa2"]])]
+    public_subnets: Annotated[
+        tuple[str, ...], Field(json_schema_extra={"minItems": 2}, examples=[["subnet-0aa1", "subnet-0aa2"]])
+    ]
     """Subnets of the load balancer, in at least two zones, with a route to the internet gateway."""
     private_subnets: Annotated[
-        tuple[str, ...], Field(min_length=2, examples=[["subnet-0bb1", "subnet-0bb2"]])
+        tuple[str, ...], Field(json_schema_extra={"minItems": 2}, examples=[["subnet-0bb1", "subnet-0bb2"]])
     ]
     """Subnets of the machines, in at least two zones, with a way out (NAT) or endpoints."""
-    data_subnets: Annotated[tuple[str, ...], Field(min_length=2, examples=[["subnet-0cc1", "subnet-0cc2"]])]
+    data_subnets: Annotated[
+        tuple[str, ...], Field(json_schema_extra={"minItems": 2}, examples=[["subnet-0cc1", "subnet-0cc2"]])
+    ]
     """Subnets of database and cache, in at least two zones; they need no way out."""
 
 

@@ -11,6 +11,7 @@ from cloudberth.deployment.model.base import (
     Bucket,
     DailyWindow,
     Email,
+    FindingId,
     Section,
     VariableName,
     WeeklyWindow,
@@ -136,12 +137,7 @@ class State(Section):
 class Suppression(Section):
     """A finding of the review that is accepted, with the reason."""
 
-    id: Annotated[
-        str,
-        Field(
-            pattern=r"^[a-z0-9]+(-[a-z0-9]+)*(\.[a-z0-9]+(-[a-z0-9]+)*)+$", examples=["network.single-nat"]
-        ),
-    ]
+    id: Annotated[FindingId, Field(examples=["network.single-nat"])]
     """Id of the finding, as `berth plan` prints it."""
     reason: Annotated[Words, Field(examples=["Trial; one zone is enough until May."])]
     """Why it is accepted; stands beside the finding in every report."""

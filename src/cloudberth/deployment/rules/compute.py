@@ -27,14 +27,11 @@ def machine_types(question: Question) -> Iterator[Fault]:
 
 
 def _known(question: Question, name: str, path: Path) -> Iterator[Fault]:
-    if question.facts.machine(name) is None:
-        known = question.facts.machines
-        hint = nearest(name, known) or f"for instance {question.deployment.compute.stateful.machine_type}"
-        if name.startswith(("db.", "cache.")) and name.partition(".")[2] in known:
-            hint = f"did you mean {name.partition('.')[2]}?"
-        yield Fault(
-            path, f"there is no machine type {shown(name)}", hint if name not in hint else "such as t4g.large"
-        )
+    known = question.facts.machines
+    if name not in known:
+        bare = name.removeprefix("db.").removeprefix("cache.")
+        hint = f"did you mean {bare}?" if bare in known else nearest(name, known) or "for instance t4g.large"
+        yield Fault(path, f"there is no machine type {shown(name)}", hint)
 
 
 def architecture(question: Question) -> Iterator[Fault]:
@@ -51,7 +48,7 @@ def architecture(question: Question) -> Iterator[Fault]:
     if stateful and stateful.architecture != first.architecture:
         path = question.first_given(STATEFUL, TYPES)
         note = question.origin(*STATEFUL)
-        fault = _mixed(stateful, first, path, "app and stateful machines run the same images", note)
+        fault = _mixed(stateful, first, path, "both run the same images: set both", note)
         yield Fault(fault.path, fault.what, fault.hint, also=(TYPES, STATEFUL))
 
 

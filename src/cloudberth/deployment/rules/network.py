@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import ipaddress
 import re
 from collections.abc import Iterator
@@ -11,7 +10,7 @@ from cloudberth.deployment.document import Path
 from cloudberth.deployment.model import Domain
 from cloudberth.deployment.model.base import shown
 from cloudberth.deployment.rules.rule import Fault, Question
-from cloudberth.deployment.wording import nearest
+from cloudberth.deployment.wording import closest, nearest
 
 
 def region(question: Question) -> Iterator[Fault]:
@@ -36,18 +35,17 @@ def _region(question: Question, name: str, path: Path) -> Iterator[Fault]:
             "take a region of the standard offering",
         )
         return
-    near = difflib.get_close_matches(name, facts.regions, n=1, cutoff=0.6)
-    hint = f"did you mean {near[0]} ({facts.region_place(near[0])})?" if near else _some_regions(question)
+    near = closest(name, facts.regions)
+    hint = f"did you mean {near} ({facts.region_place(near)})?" if near else _some_regions(question, name)
     yield Fault(path, f"there is no region {shown(name)} in {facts.cloud}", hint)
 
 
-def _some_regions(question: Question) -> str:
-    """Regions for people who wrote a place or an abbreviation."""
-    wanted = question.deployment.region.lower().replace("-", " ")
-    by_place = [
-        name for name in question.facts.regions if wanted in question.facts.region_place(name).lower()
-    ]
-    return f"did you mean {by_place[0]}?" if wanted and by_place else "for instance eu-central-1 or us-east-1"
+def _some_regions(question: Question, name: str) -> str:
+    """Regions for people who wrote a place."""
+    wanted = name.lower().replace("-", " ")
+    places = {region: question.facts.region_place(region).lower() for region in question.facts.regions}
+    found = [region for region, place in places.items() if wanted and wanted in place]
+    return f"did you mean {found[0]}?" if found else "for instance eu-central-1 or us-east-1"
 
 
 def zones(question: Question) -> Iterator[Fault]:
@@ -104,6 +102,12 @@ def existing(question: Question) -> Iterator[Fault]:
         )
     seen: dict[str, str] = {}
     for kind in ("public_subnets", "private_subnets", "data_subnets"):
+        if len(getattr(network, kind)) < 2:
+            yield Fault(
+                (*base, kind),
+                f"the {kind.replace('_', ' ')} need at least two zones",
+                "name two subnets or more",
+            )
         for i, subnet in enumerate(getattr(network, kind)):
             path = (*base, kind, i)
             if not re.match(question.facts.pattern("subnet"), subnet):

@@ -76,7 +76,7 @@ def tags(question: Question) -> Iterator[Fault]:
             yield Fault(
                 path, f"the value has {len(value)} characters, at most {value_length} are allowed", ""
             )
-        elif value and not _TAG.match(value):
+        elif value and "${" not in value and not _TAG.match(value):
             yield Fault(path, f"{shown(value)} holds a character that no tag can have", _TAG_HINT)
 
 

@@ -72,13 +72,10 @@ def _release(question: Question) -> App | None:
 def only_custom(question: Question) -> Iterator[Fault]:
     """Some keys make sense for own services only."""
     if question.deployment.app == "dify":
-        for key in ("secrets", "queue"):
+        for key, verb in (("secrets", "belong"), ("queue", "belongs")):
             if question.given(key):
                 yield Fault(
-                    (key,),
-                    f"Dify's {key.removesuffix('s')}{'s' if key == 'secrets' else ''} belong to its release",
-                    "remove it, or use app: custom",
-                    key=True,
+                    (key,), f"Dify's {key} {verb} to its release", "remove it, or use app: custom", key=True
                 )
 
 
@@ -349,7 +346,7 @@ def _may_refer(path: Path) -> bool:
 
 def owned_variables(question: Question) -> Iterator[Fault]:
     """Variables that follow from another key of the file are set there."""
-    for path, scalar in question.scalars():
+    for path, _ in question.scalars():
         if len(path) >= 2 and path[-2] == "env" and path[0] != "vector" and question.deployment.app == "dify":
             name = str(path[-1])
             key = OWNED.get(name)
@@ -360,12 +357,7 @@ def owned_variables(question: Question) -> Iterator[Fault]:
             ):
                 key = "vector.env"
             if key is not None:
-                yield Fault(
-                    path,
-                    f"{name} follows from {key}",
-                    f"set {key} instead" if scalar.text else f"remove it; {key} sets it",
-                    key=True,
-                )
+                yield Fault(path, f"{name} follows from {key}", f"set {key} instead", key=True)
 
 
 OWNED: Mapping[str, str] = {

@@ -249,11 +249,13 @@ def vector(question: Question) -> Iterator[Fault]:
             )
         return
     missing = [name for name in store.required if name not in section.env]
+    if not section.env and not missing:
+        missing = [store.variables[0]]
     if missing and question.deployment.app == "dify":
         yield Fault(
             question.first_given(("vector", "env"), path),
             f"{section.store} needs {listed_all(missing)}",
-            "write them under vector.env",
+            f"write vector: {{env: {{{missing[0]}: …}}}}",
             also=(path, ("vector", "env")),
             key=True,
         )

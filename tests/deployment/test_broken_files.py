@@ -1,0 +1,69 @@
+"""Every broken file of broken_files.md is answered with exactly the messages that stand there.
+
+``python tests/deployment/test_broken_files.py`` writes the messages of today into the page; read the difference.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from cloudberth.deployment import load_text
+from cloudberth.errors import InvalidDeployment
+
+PAGE = Path(__file__).with_name("broken_files.md")
+ENVIRONMENT = {"WORD": "four"}
+_CASE = re.compile(r"^### (?P<title>.+)\n\n```yaml\n(?P<text>(?:.*\n)*?)```\n\n```text\n(?P<messages>(?:.*\n)*?)```\n", re.M)
+
+
+@dataclass(frozen=True)
+class Case:
+    title: str
+    text: str
+    messages: str
+
+
+def cases() -> list[Case]:
+    return [Case(**found.groupdict()) for found in _CASE.finditer(PAGE.read_text(encoding="utf-8"))]
+
+
+def answer(text: str) -> str:
+    """What berth says, one line for each problem; empty when the file is right."""
+    try:
+        load_text(text, "berth.yaml", ENVIRONMENT)
+    except InvalidDeployment as error:
+        return "".join(f"{problem}\n" for problem in error.problems)
+    return ""
+
+
+@pytest.mark.parametrize("case", cases(), ids=lambda case: case.title)
+def test_message(case: Case) -> None:
+    assert case.messages, "the page has no message"
+    assert answer(case.text) == case.messages
+
+
+def test_page_is_complete() -> None:
+    """Every case of the page is found by the pattern, and there are as many as promised."""
+    assert len(cases()) == PAGE.read_text(encoding="utf-8").count("```yaml\n")
+    assert len(cases()) >= 100
+
+
+def test_messages_are_for_people() -> None:
+    """No word of the libraries underneath gets through, and every message has its place."""
+    for case in cases():
+        for line in case.messages.splitlines():
+            assert re.match(r"berth\.yaml(:\d+:\d+( \S+)?)?: ", line), line
+            assert not re.search(r"pydantic|Input should|validation|https://errors|type=|yaml\.|NoneType|dict\b", line)
+
+
+if __name__ == "__main__":
+    page = PAGE.read_text(encoding="utf-8")
+    PAGE.write_text(
+        _CASE.sub(
+            lambda found: found[0][: found.start("messages") - found.start()] + answer(found["text"]) + "```\n", page
+        ),
+        encoding="utf-8",
+    )
