@@ -35,7 +35,7 @@ BUILT_IN = frozenset({"terraform_data", "terraform_remote_state"})
 
 
 def types_in_hcl(folder: Path) -> set[tuple[str, str]]:
-    """(block kind, type) of every resource, data source and ephemeral resource in the .tf files below folder."""
+    """(block kind, type) of every resource, data source and ephemeral resource in .tf files below folder."""
     found: set[tuple[str, str]] = set()
     for file in sorted(folder.rglob("*.tf")):
         found.update(match.groups() for match in BLOCK.finditer(file.read_text()))  # type: ignore[misc]

@@ -1,4 +1,4 @@
-"""What Terraform says, as Problems: `-json` diagnostics first, plain text where a command has nothing better."""
+"""What Terraform says, as Problems: from `-json` diagnostics, from plain text where there are none."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from cloudberth.errors import EngineError, Problem, Rejected
 
 HINTS: Final[tuple[tuple[str, str], ...]] = (
     (
-        r"No valid credential sources found|InvalidClientTokenId|ExpiredToken|failed to refresh cached credentials",
+        r"No valid credential sources|InvalidClientTokenId|ExpiredToken|failed to refresh cached credentials",
         "Terraform found no usable AWS credentials: sign in (aws sso login) or set AWS_PROFILE",
     ),
     (
@@ -61,7 +61,7 @@ def problem(diagnostic: Mapping[str, Any]) -> Problem:
 
 
 def errors(lines: Iterable[str]) -> Iterator[Problem]:
-    """Errors in the output of a command with `-json`: one JSON object a line, or one document with diagnostics."""
+    """Errors in `-json` output: one JSON object a line, or one document with diagnostics."""
     for line in lines:
         try:
             message = json.loads(line) if line.startswith("{") else None

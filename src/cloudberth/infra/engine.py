@@ -315,7 +315,7 @@ COMMON: Final[Mapping[str, str]] = {"TF_IN_AUTOMATION": "1", "TF_INPUT": "0", "C
 
 
 def live_environment(environment: Mapping[str, str] | None = None) -> dict[str, str]:
-    """The user's environment (credentials, mirrors, plugin cache), with Terraform told that nobody answers it."""
+    """The user's environment (credentials, mirrors, plugin cache); Terraform is told that nobody answers."""
     return {**(os.environ if environment is None else environment), **COMMON}
 
 
@@ -338,6 +338,7 @@ def isolated_environment(home: Path, reattach: str = "") -> dict[str, str]:
         "LANG": "C.UTF-8",
         "TF_CLI_CONFIG_FILE": str(configuration),
         "TF_DATA_DIR": str(home / "data"),
+        "GOGC": "500",  # Terraform lives for seconds here: less garbage collection saves a fifth of its time
         **COMMON,
     }
     if reattach:

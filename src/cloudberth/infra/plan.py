@@ -50,7 +50,7 @@ class Resource:
     sensitive: Mapping[str, Any] = field(default_factory=dict)
 
     def get(self, path: str, default: Any = None) -> Any:
-        """The value at a dotted path (``root_block_device.0.volume_size``), default where absent or unknown."""
+        """The value at a dotted path (``root_block_device.0.volume_size``); default if absent or unknown."""
         value: Any = self.values
         for step in path.split("."):
             if isinstance(value, Mapping) and step in value:

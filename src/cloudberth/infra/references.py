@@ -22,7 +22,7 @@ NOT_RESOURCES: Final = frozenset(
 
 
 def split_steps(text: str) -> list[str]:
-    """`module.a["x.y"].aws_vpc.main[0].id` → module, a["x.y"], aws_vpc, main[0], id: keys stay with their name."""
+    """`module.a["x.y"].aws_vpc.main[0].id` → module, a["x.y"], aws_vpc, main[0], id: keys stay in place."""
     steps: list[str] = []
     for part in _STEP.findall(text):
         if part.startswith("[") and steps:

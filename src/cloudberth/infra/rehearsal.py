@@ -41,7 +41,7 @@ NEEDED: Final = ("grpc", "google.protobuf", "msgpack")
 
 @dataclass(frozen=True, slots=True)
 class StepDone:
-    """A step that ended. name: init, validate, plan, show, apply, second plan, destroy. seconds: wall time."""
+    """An ended step. name: init, validate, plan, show, apply, second plan, destroy. seconds: wall time."""
 
     name: str
     seconds: float
@@ -240,7 +240,7 @@ class _Run:
         }
 
     def leaks(self, documents: Mapping[str, str]) -> tuple[str, ...]:
-        """Documents in which a value stands that the providers were given as write-only or opened as ephemeral."""
+        """Documents in which a value stands that was write-only or came from an ephemeral resource."""
         secrets = {secret for account in self.serving.accounts.values() for secret in account.secrets}
         return tuple(
             name

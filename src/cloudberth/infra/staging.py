@@ -36,7 +36,7 @@ _PROVISIONER = re.compile(r'^\s*provisioner\s+"([a-z-]+)"', re.MULTILINE)
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """home: temporary folder for everything. folder: the copy of the workspace below it. state: state file."""
+    """home: temporary folder for everything. folder: the workspace's copy below it. state: the state file."""
 
     home: Path
     folder: Path

@@ -208,7 +208,8 @@ SHAPES: Final[Mapping[str, Shape]] = {
     "aws_lambda_function": {
         "id": "{function_name}",
         "arn": "arn:{partition}:lambda:" + HERE + ":function:{function_name}",
-        "invoke_arn": "arn:{partition}:apigateway:{region}:lambda:path/2015-03-31/functions/{arn}/invocations",
+        "invoke_arn": "arn:{partition}:apigateway:{region}:lambda:path/2015-03-31/functions/{arn}"
+        "/invocations",
         "qualified_arn": "{arn}:{version}",
         "version": "1",
     },

@@ -51,7 +51,7 @@ BALANCER_NAME: Final = every(
 BUCKET_NAME: Final = every(
     length(3, 63),
     matches(r"(?!xn--)(?!\d+\.\d+\.\d+\.\d+$)[a-z0-9](?!.*\.\.)[a-z0-9.-]*[a-z0-9]",
-            "have only lower-case letters, digits, dots and hyphens, and start and end with a letter or digit"),
+            "have only lower-case letters, digits, dots and hyphens, the last two not at either end"),
 )  # fmt: skip
 ROLE_NAME: Final = every(length(1, 64), matches(r"[\w+=,.@-]+", "have only letters, digits and _+=,.@-"))
 IAM_NAME: Final = every(length(1, 128), matches(r"[\w+=,.@-]+", "have only letters, digits and _+=,.@-"))

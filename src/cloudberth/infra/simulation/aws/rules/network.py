@@ -75,7 +75,7 @@ RULES: Final[Mapping[str, Sequence[AnyRule]]] = {
             "vpc_endpoint_id",
             "vpc_peering_connection_id",
             "odb_network_arn",
-        ),  # fmt: skip
+        ),
         Rule("destination_cidr_block", cidr()),
     ),
     "aws_route_table_association": (exactly_one_of("subnet_id", "gateway_id"),),
