@@ -1,17 +1,18 @@
 """Make the shipped price book from dated facts.
 
-    python tools/build_prices.py FACTS.csv
+    python tools/build_prices.py               from the facts in the repository
+    python tools/build_prices.py FACTS.csv     take the facts of a file in first
 
-reads a facts file (``provider,region,service,sku,unit,price_usd,date_of_price,source,confidence,…,note``)
-and the facts kept in the repository (``cost/prices/additions.csv`` with their citations in
-``additions.json``), and writes ``cost/prices/aws.csv`` and ``cost/prices/sources.json``. Without FACTS the
-rows of the present book that do not come from the additions are kept, so that adding a fact needs nothing
-but the repository.
+Facts are kept in ``cost/prices/facts/``: ``imported.csv`` (taken from a facts file with the columns
+``provider,region,service,sku,unit,price_usd,date_of_price,source,confidence,…,note``), ``additions.csv``
+(found since; in the book's own columns), their citations by id in ``imported.json`` and ``additions.json``,
+and ``rejected.csv`` with a reason for each fact that is known to be wrong. Written are
+``cost/prices/aws.csv``, one row per price and tier, and ``sources.json``, the citations that its rows and
+the allowances (``grants.csv``) use.
 
-Rules: a fact of low confidence is left out; one that ``rejected.csv`` names is left out, with the reason
-there; of several facts about the same thing the most trusted and then the newest is taken; two equally good
-facts that differ stop the build; a spot price that is more than a year older than the newest fact is left
-out, because spot moves.
+Rules: a fact of low confidence is left out; a rejected one is left out; of several facts about the same
+thing the most trusted and then the newest is taken; two equally good facts that differ stop the build; a
+spot price that is more than a year older than the newest fact is left out, because spot moves.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ import re
 import sys
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
-from dataclasses import astuple, dataclass, fields, replace
+from dataclasses import astuple, dataclass, fields
 from datetime import date, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -101,7 +102,10 @@ def read_facts(path: Path, provider: str, sources: dict[str, str]) -> Iterator[F
         service, sku, start = named(row["service"], row["sku"])
         source = source_id(row["source"])
         if not row["source"].startswith("same "):
-            sources.setdefault(source, row["source"])
+            # A number in somebody's file index tells a reader nothing: say what kind of place it is.
+            sources.setdefault(
+                source, re.sub(r"GitHub file index id \d+", "a public GitHub file", row["source"])
+            )
         note = "" if row["note"] in ("derived cost/qty", "exact rate") else row["note"]
         yield Fact(
             provider, row["region"], service, sku, row["unit"], str(start), plain(row["price_usd"]),
@@ -111,7 +115,7 @@ def read_facts(path: Path, provider: str, sources: dict[str, str]) -> Iterator[F
 
 def read_book(path: Path) -> Iterator[Fact]:
     for row in csv.DictReader(path.open(encoding="utf-8", newline="")):
-        yield Fact(**{f.name: row[f.name] for f in fields(Fact)})
+        yield Fact(**{**{f.name: row[f.name] for f in fields(Fact)}, "usd": plain(row["usd"])})
 
 
 def rejected(path: Path) -> set[tuple[str, ...]]:
@@ -148,45 +152,53 @@ def write(path: Path, text: str) -> None:
     aside.replace(path)
 
 
+def as_json(sources: dict[str, str]) -> str:
+    return json.dumps(sources, indent=1, ensure_ascii=False, sort_keys=True) + "\n"
+
+
 def as_csv(facts: list[Fact]) -> str:
     lines = [",".join(f.name for f in fields(Fact))]
     lines += [",".join(f'"{v}"' if "," in v else v for v in astuple(fact)) for fact in facts]
     return "\n".join(lines) + "\n"
 
 
-def build(facts_file: Path | None, folder: Path = FOLDER) -> int:
-    """Write the book of a folder; the number of rows written."""
-    added_sources: dict[str, str] = json.loads((folder / "additions.json").read_text("utf-8"))
-    sources = dict(added_sources)
-    facts = [replace(f, usd=plain(f.usd)) for f in read_book(folder / "additions.csv")]
-    unknown = sorted({f.source for f in facts} - set(sources))
+def take_in(facts_file: Path, facts: Path) -> None:
+    """Replace the imported facts by those of a file."""
+    sources: dict[str, str] = {}
+    found = sorted(
+        set(read_facts(facts_file, "aws", sources)), key=lambda f: (f.order, f.as_of, f.source, f.usd)
+    )
+    write(facts / "imported.csv", as_csv(found))
+    write(facts / "imported.json", as_json({f.source: sources[f.source] for f in found}))
+
+
+def build(folder: Path = FOLDER) -> int:
+    """Write the book of a folder from its facts; the number of rows written."""
+    facts = folder / "facts"
+    sources: dict[str, str] = {}
+    found: list[Fact] = []
+    for name in ("imported", "additions"):
+        sources |= json.loads((facts / f"{name}.json").read_text("utf-8"))
+        found += read_book(facts / f"{name}.csv")
+    grants = list(csv.DictReader((folder / "grants.csv").open(encoding="utf-8", newline="")))
+    cited = {f.source for f in found} | {row["source"] for row in grants}
+    unknown = sorted(cited - sources.keys())
     if unknown:
-        sys.exit(f"additions.json has no citation for: {', '.join(unknown)}")
-    if facts_file is not None:
-        facts += read_facts(facts_file, "aws", sources)
-    elif (folder / "aws.csv").exists():
-        known: dict[str, str] = json.loads((folder / "sources.json").read_text("utf-8"))
-        kept = [f for f in read_book(folder / "aws.csv") if f.source not in added_sources]
-        sources |= {f.source: known[f.source] for f in kept}
-        facts += kept
-    chosen = choose(facts, rejected(folder / "rejected.csv"))
-    grants = csv.DictReader((folder / "grants.csv").open(encoding="utf-8", newline=""))
+        sys.exit(f"no citation for: {', '.join(unknown)}")
+    chosen = choose(found, rejected(facts / "rejected.csv"))
     used = {f.source for f in chosen} | {row["source"] for row in grants}
     write(folder / "aws.csv", as_csv(chosen))
-    write(
-        folder / "sources.json",
-        json.dumps({k: v for k, v in sorted(sources.items()) if k in used}, indent=1, ensure_ascii=False)
-        + "\n",
-    )
+    write(folder / "sources.json", as_json({name: text for name, text in sources.items() if name in used}))
     return len(chosen)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description="Make the shipped price book from dated facts.")
-    parser.add_argument(
-        "facts", nargs="?", type=Path, help="a facts file; default: the rows already in the book"
-    )
-    print(f"{build(parser.parse_args().facts)} prices written to {FOLDER}")
+    parser.add_argument("facts", nargs="?", type=Path, help="a facts file to take in first")
+    facts = parser.parse_args().facts
+    if facts is not None:
+        take_in(facts, FOLDER / "facts")
+    print(f"{build()} prices written to {FOLDER}")
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
-"""Figures that others published, to the cent: worked examples and component facts of another cost tool.
+"""Figures that others published, to the cent: worked examples, component facts of another cost tool.
 
-Each case says where its number comes from. Usage figures are given outright, so that only quantities and prices
-are under test; allowances are left out where the published number leaves them out.
+Each case says where its number comes from. Usage figures are given outright, so that only quantities and
+prices are under test; allowances are left out where the published number leaves them out.
 """
 
 from __future__ import annotations
@@ -15,6 +15,9 @@ from cloudberth.cost.estimate import estimate
 from cloudberth.cost.model import Estimate
 from cloudberth.cost.usage import Usage
 from cloudberth.infra.plan import Plan
+
+GP3 = {"storage_type": "gp3"}
+KEPT_500 = {"logs_gb": 1000, "logs_compression_percent": "4.166666666666667"}  # of twelve months' text
 
 
 def estimated(subject: Plan, **figures: object) -> Estimate:
@@ -37,7 +40,7 @@ def cents(subject: Estimate, *labels: str, resource: str | None = None) -> Decim
     return total.quantize(Decimal("0.01"), ROUND_HALF_UP)
 
 
-# -- the reference's worked stack, us-east-1 -------------------------------------------------------------------------
+# -- the reference's worked stack, us-east-1 ----------------------------------------
 
 
 def test_nat_gateway_of_the_worked_stack_is_32_85_and_930_gb_bring_it_to_74_70() -> None:
@@ -87,7 +90,7 @@ def test_firewall_of_the_worked_stack_is_11() -> None:
 
 
 def test_logs_of_the_worked_stack_are_21_80() -> None:
-    # 40 GB at 0.50, and 60 GB kept at 0.03: 20.00 + 1.80; retention for ever is priced after a year: 40 * 12 * 12.5 %
+    # 40 GB at 0.50, and 60 GB kept at 0.03: 20.00 + 1.80. For ever is priced after a year: 40 * 12 * 12.5 %.
     found = estimated(
         plan(resource("aws_cloudwatch_log_group.this", {"retention_in_days": 0})),
         logs_gb=40, logs_scanned_gb=0, logs_compression_percent="12.5",
@@ -95,11 +98,11 @@ def test_logs_of_the_worked_stack_are_21_80() -> None:
     assert cents(found, "logs taken in", "logs kept") == Decimal("21.80")
 
 
-# -- component facts of Infracost's golden files ---------------------------------------------------------------------
+# -- component facts of Infracost's golden files ------------------------------------
 
 
 def test_ten_thousand_new_connections_a_second_are_400_units_and_2336_dollars() -> None:
-    # Infracost's own golden prices these at 8.00; AWS's dimensions (25 new connections a second) give 400 units.
+    # Infracost's own golden says 8.00; AWS's dimensions (25 new connections a second) give 400 units.
     balancer = resource("aws_lb.this", {"subnets": ["a", "b"]})
     found = estimated(plan(balancer), alb_new_connections_per_second=10_000)
     line = next(line for line in found.lines if line.quantity.label == "capacity units")
@@ -145,16 +148,16 @@ def test_rule_evaluations_count_beyond_ten_rules() -> None:
         ("aws_ebs_volume.v", {"type": "gp3", "size": 50}, "4.00"),
         ("aws_ebs_volume.v", {"type": "gp3", "size": 100, "iops": 4000, "throughput": 225}, "17.00"),
         # db_instance_test: gp3 storage and what exceeds the baseline of its size
-        ("aws_db_instance.d", {"storage_type": "gp3", "allocated_storage": 20, "iops": 4000}, "22.30"),
-        ("aws_db_instance.d", {"storage_type": "gp3", "allocated_storage": 400, "iops": 14000}, "86.00"),
-        ("aws_db_instance.d", {"storage_type": "gp3", "allocated_storage": 400, "iops": 14000, "multi_az": True}, "172.00"),
+        ("aws_db_instance.d", {**GP3, "allocated_storage": 20, "iops": 4000}, "22.30"),
+        ("aws_db_instance.d", {**GP3, "allocated_storage": 400, "iops": 14000}, "86.00"),
+        ("aws_db_instance.d", {**GP3, "allocated_storage": 400, "iops": 14000, "multi_az": True}, "172.00"),
         ("aws_db_instance.d", {"storage_type": "gp2", "allocated_storage": 20}, "2.30"),
         # secretsmanager_secret_test, kms_key_test, route53_zone_test, cloudwatch_dashboard_test
         ("aws_secretsmanager_secret.s", {}, "0.40"),
         ("aws_kms_key.k", {}, "1.00"),
         ("aws_route53_zone.z", {}, "0.50"),
         ("aws_cloudwatch_dashboard.d", {}, "3.00"),
-        # cloudwatch_metric_alarm_test: standard, high resolution, two metrics of an expression, anomaly detection
+        # cloudwatch_metric_alarm_test: standard, high resolution, an expression of two metrics, anomalies
         ("aws_cloudwatch_metric_alarm.a", {"period": 120}, "0.10"),
         ("aws_cloudwatch_metric_alarm.a", {"period": 30}, "0.30"),
         ("aws_cloudwatch_metric_alarm.a", {"metric_query": [
@@ -184,7 +187,7 @@ def test_fixed_components(address: str, values: dict[str, object], expected: str
     [
         # cloudwatch_log_group_test: 1,000 GB in, 500 kept, 250 read
         ("aws_cloudwatch_log_group.g", {}, {"logs_gb": 1000}, "logs taken in", "500.00"),
-        ("aws_cloudwatch_log_group.g", {}, {"logs_gb": 1000, "logs_compression_percent": "4.166666666666667"}, "logs kept", "15.00"),
+        ("aws_cloudwatch_log_group.g", {}, KEPT_500, "logs kept", "15.00"),
         ("aws_cloudwatch_log_group.g", {}, {"logs_scanned_gb": 250}, "logs read", "1.25"),
         # cloudfront_distribution_test: the first three steps of the ladder for the United States and Europe
         ("aws_cloudfront_distribution.c", {}, {"cdn_gb": 10240 + 40960 + 102400}, "data out", "10291.20"),

@@ -15,7 +15,7 @@ from decimal import Decimal
 from cloudberth.cost.model import Estimate, Line, Price, PriceKey, Quantity
 from cloudberth.cost.pricebook import Grant, PriceBook, Unpriced, is_old, shipped_book, tiered_cost
 from cloudberth.cost.quantities.aws_compute import machine_count
-from cloudberth.cost.quantities.aws_network import zone_count
+from cloudberth.cost.quantities.aws_network import cdn_in_front, zone_count
 from cloudberth.cost.quantities.context import Context
 from cloudberth.cost.quantities.registry import account_functions, free, priced
 from cloudberth.cost.usage import Figures, PlanFacts, Usage
@@ -23,6 +23,9 @@ from cloudberth.infra.plan import Plan
 
 CENT_FRACTION = Decimal("0.00000001")
 """Sums are kept to this fraction of a dollar; people see cents."""
+
+
+NOTHING_TO_PAY = "nothing to pay at any price: no use, or within the free allowance"
 
 
 def estimate(
@@ -61,7 +64,7 @@ def context_of(plan: Plan, usage: Usage) -> Context:
         machines=machine_count(context, usage.app_machines_average),
         zones=zone_count(context),
         secrets=len(context.of_type("aws_secretsmanager_secret")),
-        cdn=bool(context.of_type("aws_cloudfront_distribution")),
+        cdn=cdn_in_front(context),
         log_endpoint=any(str(e.get("service_name") or "").endswith(".logs") for e in endpoints),
     )
     context.figures.facts = facts
@@ -119,9 +122,11 @@ def price_line(quantity: Quantity, book: PriceBook, free_part: Decimal, already:
         bound = book.lookup(quantity.upper_bound)
         if not isinstance(bound, Unpriced):
             found, note = bound, "upper bound: the on-demand price, because no dated spot price is known"
-    if isinstance(found, Unpriced):
-        return Line(quantity, (), None, reason=found.reason, free=free_part)
     paid = quantity.amount - free_part
+    if isinstance(found, Unpriced):
+        if not paid:  # nothing is left to pay, whatever the price
+            return Line(quantity, (), Decimal(0), free=free_part, note=NOTHING_TO_PAY)
+        return Line(quantity, (), None, reason=found.reason, free=free_part)
     monthly = tiered_cost(paid, found, already).quantize(CENT_FRACTION)
     return Line(
         quantity, _used(found, already, already + paid), monthly, free=free_part, note=note or found[0].note

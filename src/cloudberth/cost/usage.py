@@ -124,6 +124,8 @@ class Usage(BaseModel):
     """Logs and monitoring records that the database writes to the log service."""
     flow_logs_gb: Figure | None = _unit("GB")
     """Network flow logs taken in."""
+    firewall_logs_gb: Figure | None = _unit("GB")
+    """Records of requests that a firewall rule matched."""
     access_logs_gb: Figure | None = _unit("GB")
     """Balancer (and CDN) access logs written in a month."""
     logs_compression_percent: Percent | None = _unit("%")
@@ -165,7 +167,7 @@ _SAME = {
     "page_mb_per_user": "20", "internal_kb_per_chat": "500",
     "log_kb_per_chat": "20", "log_mb_per_machine_hour": "1", "document_mb": "2", "document_months": "12",
     "image_gb_per_launch": "6", "database_used_percent": "50", "disk_used_percent": "50",
-    "daily_change_percent": "3", "capacity_percent": "25", "lifecycle_percent": "100",
+    "daily_change_percent": "3", "capacity_percent": "10", "lifecycle_percent": "100",
     "noncurrent_percent": "5", "logs_compression_percent": "15", "alarm_emails": "100",
 }  # fmt: skip
 _BY_SIZE = {
@@ -180,13 +182,18 @@ text."""
 _OBJECTS_PER_DOCUMENT = Decimal(3)
 _FLOW_KB_PER_REQUEST = Decimal("0.5")
 _ACCESS_LOG_KB_PER_REQUEST = Decimal("0.5")
+_MATCHED_GB_PER_MILLION = Decimal("0.04")
+"""Two requests in a hundred match a rule; a firewall record has about two kilobytes."""
 _FLOW_GB_PER_MACHINE = Decimal("0.02")
 
 
 @dataclass(frozen=True, slots=True)
 class PlanFacts:
-    """What formulas need to know of the plan. machines: mean number of machines; zones: network zones in
-    use."""
+    """What formulas need to know of the plan.
+
+    machines: mean number of machines. zones: network zones in use. cdn: whether a CDN stands in front of the
+    balancer, so that answers leave through it. log_endpoint: whether logs go past the NAT gateway.
+    """
 
     machines: Decimal = Decimal(1)
     zones: int = 1
@@ -216,8 +223,13 @@ def _completion_gb(f: Figures) -> Decimal:
 
 
 def _responses_gb(f: Figures) -> Decimal:
-    pages = Decimal(0) if f.facts.cdn else f["monthly_active_users"] * f["page_mb_per_user"] / MB_PER_GB
+    pages = f["monthly_active_users"] * f["page_mb_per_user"] / MB_PER_GB
     return _chats(f) * f["response_kb_per_chat"] / KB_PER_GB + pages
+
+
+def _egress_gb(f: Figures) -> Decimal:
+    """Answers to people, unless they leave through a CDN (which fetches them free of charge), and prompts."""
+    return _prompt_gb(f) + (Decimal(0) if f.facts.cdn else _responses_gb(f))
 
 
 def _nat_gb(f: Figures) -> Decimal:
@@ -241,7 +253,7 @@ def _flow_logs_gb(f: Figures) -> Decimal:
 
 
 _FORMULAS: Mapping[str, Formula] = {
-    "egress_gb": lambda f: _responses_gb(f) + _prompt_gb(f),
+    "egress_gb": _egress_gb,
     "nat_gb": _nat_gb,
     "endpoint_gb": lambda f: f["logs_gb"] if f.facts.log_endpoint else Decimal(0),
     "inter_zone_gb": _inter_zone_gb,
@@ -256,6 +268,7 @@ _FORMULAS: Mapping[str, Formula] = {
     "logs_scanned_gb": lambda f: f["logs_gb"] * 2,
     "database_logs_gb": lambda f: _chats(f) / KB_PER_GB + Decimal("0.3"),
     "flow_logs_gb": _flow_logs_gb,
+    "firewall_logs_gb": lambda f: f["requests_millions"] * _MATCHED_GB_PER_MILLION,
     "access_logs_gb": lambda f: f["requests_millions"] * 1_000_000 * _ACCESS_LOG_KB_PER_REQUEST / KB_PER_GB,
     "storage_gb": lambda f: _documents_gb(f) * f["document_months"],
     "storage_writes": lambda f: f["documents"] * _OBJECTS_PER_DOCUMENT + _chats(f) / 10,
@@ -264,8 +277,8 @@ _FORMULAS: Mapping[str, Formula] = {
         10 + _documents_gb(f) * f["document_months"] / 2 + _chats(f) * 12 * 10 / KB_PER_GB
     ),
     "database_io_millions": lambda f: _chats(f) * 200 / 1_000_000 + 10,
-    "cdn_gb": lambda f: f["monthly_active_users"] * f["page_mb_per_user"] / MB_PER_GB,
-    "cdn_requests": lambda f: f["monthly_active_users"] * 500,
+    "cdn_gb": _responses_gb,
+    "cdn_requests": lambda f: f["requests_millions"] * 1_000_000,
     "dns_queries_millions": lambda f: _chats(f) * 2 / 1_000_000,
     "secret_reads": lambda f: f["machine_launches"] * f.facts.secrets,
     "key_requests": lambda f: (f["storage_writes"] + f["storage_reads"]) / 10 + f.facts.machines * 1000,

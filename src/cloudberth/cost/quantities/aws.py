@@ -13,6 +13,7 @@ PRICED: Mapping[str, QuantityFunction] = {
     "aws_cloudfront_distribution": aws_edge.distribution,
     "aws_cloudwatch_composite_alarm": aws_operations.composite_alarm,
     "aws_cloudwatch_dashboard": aws_operations.dashboard,
+    "aws_cloudwatch_log_delivery": aws_operations.log_delivery,
     "aws_cloudwatch_log_group": aws_operations.log_group,
     "aws_cloudwatch_log_metric_filter": aws_operations.metric_filter,
     "aws_cloudwatch_metric_alarm": aws_operations.metric_alarm,
@@ -48,7 +49,6 @@ _PERMISSION = "permissions are free"
 _NETWORK = "a setting of the network; what runs in it is billed"
 _BUCKET = "a setting of a bucket; the objects are billed"
 _PART = "part of another resource, which is billed"
-_MONITORING = "free; what it watches or sends is billed elsewhere"
 
 FREE: Mapping[str, str] = {
     "aws_acm_certificate": "public certificates are free",
@@ -62,6 +62,8 @@ FREE: Mapping[str, str] = {
     "aws_cloudfront_origin_access_control": "a setting of the CDN",
     "aws_cloudfront_origin_request_policy": "a setting of the CDN",
     "aws_cloudfront_response_headers_policy": "a setting of the CDN",
+    "aws_cloudwatch_log_delivery_destination": _PART,
+    "aws_cloudwatch_log_delivery_source": _PART,
     "aws_cloudwatch_log_resource_policy": _PERMISSION,
     "aws_cloudwatch_query_definition": "a saved query is free; reading logs is billed with the log group",
     "aws_db_parameter_group": _PART,
@@ -125,7 +127,8 @@ FREE: Mapping[str, str] = {
     "aws_vpc_endpoint_route_table_association": _NETWORK,
     "aws_vpc_security_group_egress_rule": _NETWORK,
     "aws_vpc_security_group_ingress_rule": _NETWORK,
+    "aws_wafv2_ip_set": "part of the firewall's rules, which are billed",
     "aws_wafv2_web_acl_association": _PART,
-    "aws_wafv2_web_acl_logging_configuration": _MONITORING,
+    "aws_wafv2_web_acl_logging_configuration": "a setting; the log group takes the records in and is billed",
 }
 """Type → why it costs nothing by itself."""

@@ -41,8 +41,8 @@ def endpoint(resource: Resource, context: Context) -> Iterator[Quantity]:
     meter = Meter(context, resource, "network")
     zones = context.count(resource, "subnet_ids", "aws_subnet")
     hours = None if zones is None else zones * HOURS
-    service = str(resource.get("service_name") or "").rpartition(".")[2]
-    label = f"endpoint {service}, {zones or '?'} zones".replace("  ", " ")
+    service = str(resource.get("service_name") or "?").split(".", 3)[-1]
+    label = f"endpoint {service}, {zones or '?'} zones"
     yield meter.fixed(label, "vpc-endpoint-interface", "hour", "hour", hours, why="number of zones not known")
     peers = [e for e in context.of_type("aws_vpc_endpoint") if e.get("vpc_endpoint_type") == "Interface"]
     share = context.figures["endpoint_gb"] / len(peers)
@@ -121,6 +121,12 @@ def zone_count(context: Context) -> int:
     network = context.plan.variables.get("network")
     zones = number(network.get("zones")) if isinstance(network, dict) else None
     return int(zones) if zones else 1
+
+
+def cdn_in_front(context: Context) -> bool:
+    """Whether a CDN's origin is the load balancer, so that people reach the application through the CDN."""
+    distributions = context.of_type("aws_cloudfront_distribution")
+    return any(context.referenced(distribution, "aws_lb") for distribution in distributions)
 
 
 def traffic(context: Context) -> Iterator[Quantity]:

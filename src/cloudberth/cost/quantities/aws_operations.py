@@ -20,11 +20,12 @@ def log_group(resource: Resource, context: Context) -> Iterator[Quantity]:
     that takes
     flow logs or a database's logs pays its taking-in there and only its storage here."""
     meter = Meter(context, resource, "logs")
-    figure = _group_source(resource, context)
-    peers = [g for g in context.of_type("aws_cloudwatch_log_group") if _group_source(g, context) == figure]
+    figure, sku = _group_source(resource, context)
+    peers = [g for g in context.of_type("aws_cloudwatch_log_group") if _group_source(g, context)[0] == figure]
     taken = context.figures[figure] / len(peers)
+    if sku:
+        yield meter.usage("logs taken in", "cloudwatch-logs", sku, "GB", taken, (figure,))
     if figure == "logs_gb":
-        yield meter.usage("logs taken in", "cloudwatch-logs", "ingest-standard", "GB", taken, (figure,))
         scanned = context.figures["logs_scanned_gb"] / len(peers)
         yield meter.usage(
             "logs read by queries", "cloudwatch-logs", "insights-scanned", "GB", scanned, ("logs_scanned_gb",)
@@ -37,21 +38,38 @@ def log_group(resource: Resource, context: Context) -> Iterator[Quantity]:
     yield meter.usage(label, "cloudwatch-logs", "storage", "GB-month", kept, names)
 
 
-def _group_source(resource: Resource, context: Context) -> str:
+def _group_source(resource: Resource, context: Context) -> tuple[str, str]:
+    """Which figure fills a group, and the price of taking it in ("" where the sender's line has it)."""
     if context.referring(resource, "aws_flow_log"):
-        return "flow_logs_gb"
+        return "flow_logs_gb", ""
+    if context.referring(resource, "aws_wafv2_web_acl_logging_configuration"):
+        return "firewall_logs_gb", "vended"
     words = f"{resource.get('name') or ''} {resource.name}"
     if "/aws/rds" in words or context.referring(resource, "aws_db_instance", "aws_rds_cluster"):
-        return "database_logs_gb"
-    return "logs_gb"
+        return "database_logs_gb", ""
+    return "logs_gb", "ingest-standard"
 
 
 def metric_filter(resource: Resource, context: Context) -> Iterator[Quantity]:
-    """Each transformation makes one custom metric (its dimensions' combinations are not in the plan)."""
-    count = len(resource.get("metric_transformation") or ()) or 1
-    yield Meter(context, resource, "alarms").fixed(
-        "metric from logs", "cloudwatch", "metric", "metric-month", count
-    )
+    """Custom metrics that no earlier filter of the plan makes too: filters on several log groups can feed one
+    metric, which is billed once. (How many values its dimensions take is not in the plan.)"""
+    earlier: set[str] = set()
+    for peer in context.of_type("aws_cloudwatch_log_metric_filter"):
+        if peer.address == resource.address:
+            break
+        earlier |= _metrics_made(peer)
+    new = _metrics_made(resource) - earlier
+    if new:
+        yield Meter(context, resource, "alarms").fixed(
+            "metric from logs", "cloudwatch", "metric", "metric-month", len(new)
+        )
+
+
+def _metrics_made(resource: Resource) -> set[str]:
+    return {
+        json.dumps([t.get("namespace"), t.get("name"), sorted(t.get("dimensions") or ())], default=str)
+        for t in resource.get("metric_transformation") or ()
+    }
 
 
 def metric_alarm(resource: Resource, context: Context) -> Iterator[Quantity]:
@@ -112,6 +130,14 @@ def sns_topic(resource: Resource, context: Context) -> Iterator[Quantity]:
     share = context.figures["alarm_emails"] / 100_000 / len(context.of_type("aws_sns_topic"))
     yield Meter(context, resource, "alarms").usage(
         "e-mails", "sns", "email-100k", "100k-notifications", share, ("alarm_emails",)
+    )
+
+
+def log_delivery(resource: Resource, context: Context) -> Iterator[Quantity]:
+    """Access logs that the log service carries to a bucket for another service (a CDN)."""
+    share = context.figures["access_logs_gb"] / len(context.of_type("aws_cloudwatch_log_delivery"))
+    yield Meter(context, resource, "logs").usage(
+        "access logs delivered", "cloudwatch-logs", "cdn-logs-delivered", "GB", share, ("access_logs_gb",)
     )
 
 
