@@ -83,3 +83,28 @@ case(
         cdn(default_cache_behavior=[{"allowed_methods": ["GET", "HEAD"]}]),
     ],
 )
+case(
+    "cdn.access-logs-off",
+    reported=[cdn(logging_config=[])],
+    silent=[
+        cdn(logging_config=[{"bucket": "b.s3.amazonaws.com"}]),
+        cdn(default_cache_behavior=[{"realtime_log_config_arn": "arn:aws:cloudfront:x"}]),
+        sample(
+            resource("aws_cloudfront_distribution.a"),
+            resource(
+                "aws_cloudwatch_log_delivery_source.a",
+                unknown={"resource_arn": True},
+                references=["aws_cloudfront_distribution.a"],
+            ),
+        ),
+    ],
+)
+BUCKET_HOST = "files.s3.eu-central-1.amazonaws.com"
+case(
+    "cdn.bucket-without-identity",
+    reported=[cdn(origin=[{"origin_id": "files", "domain_name": BUCKET_HOST}])],
+    silent=[
+        cdn(origin=[{"origin_id": "files", "domain_name": BUCKET_HOST, "origin_access_control_id": "E1"}]),
+        cdn(origin=[{"origin_id": "lb", "domain_name": "lb.example.com"}]),
+    ],
+)

@@ -41,6 +41,14 @@ case(
         stacked(service(privileged=True)),
         stacked(service(volumes=["/var/run/docker.sock:/var/run/docker.sock"])),
         stacked(service(pid="host")),
+        task(privileged=True),
+        sample(
+            resource(
+                "aws_ecs_task_definition.a",
+                container_definitions=json.dumps([{"name": "api", "image": "x:1"}]),
+                pid_mode="host",
+            )
+        ),
     ],
     silent=[stacked(), stacked(service(cap_add=["SYS_PTRACE"]))],
 )
@@ -175,5 +183,27 @@ case(
     silent=[
         sample(resource("aws_kms_key.a", enable_key_rotation=True)),
         sample(resource("aws_kms_key.a", customer_master_key_spec="RSA_2048", key_usage="SIGN_VERIFY")),
+    ],
+)
+
+# The registry.
+
+
+def repository(**values: Any) -> Sample:
+    return sample(resource("aws_ecr_repository.a", **values))
+
+
+SCANNED = [{"scan_on_push": True}]
+case(
+    "containers.registry-tags-move",
+    reported=[repository(), repository(image_tag_mutability="MUTABLE")],
+    silent=[repository(image_tag_mutability="IMMUTABLE")],
+)
+case(
+    "containers.registry-not-scanned",
+    reported=[repository(), repository(image_scanning_configuration=[{"scan_on_push": False}])],
+    silent=[
+        repository(image_scanning_configuration=SCANNED),
+        sample(resource("aws_ecr_repository.a"), resource("aws_ecr_registry_scanning_configuration.a")),
     ],
 )

@@ -126,3 +126,12 @@ case(
         sample(resource("aws_vpc.a", unknown={"tags_all": True})),
     ],
 )
+TAGGED = {"Deployment": "dify"}
+case(
+    "cost.snapshots-untagged",
+    reported=[sample(resource("aws_db_instance.a", tags=TAGGED))],
+    silent=[
+        sample(resource("aws_db_instance.a", tags=TAGGED, copy_tags_to_snapshot=True)),
+        sample(resource("aws_db_instance.a")),
+    ],
+)

@@ -289,3 +289,8 @@ case(
         sample(resource("aws_elasticache_serverless_cache.a", engine="memcached")),
     ],
 )
+case(
+    "cache.minor-upgrades-off",
+    reported=[cache(auto_minor_version_upgrade="false")],
+    silent=[cache(auto_minor_version_upgrade="true"), cache(unknown={"auto_minor_version_upgrade": True})],
+)

@@ -126,3 +126,40 @@ case(
     reported=[sample(resource("aws_iam_access_key.a", user="dify"))],
     silent=[sample(resource("aws_iam_access_key.a", user="dify", status="Inactive"))],
 )
+case(
+    "identity.privilege-escalation",
+    reported=[policy(Action=["iam:PassRole"], Resource="*"), policy(Action="iam:*", Resource="*")],
+    silent=[
+        policy(Action="iam:PassRole", Resource="arn:aws:iam::1:role/dify"),
+        policy(
+            Action="iam:PassRole",
+            Resource="*",
+            Condition={"StringEquals": {"iam:PassedToService": "ecs-tasks.amazonaws.com"}},
+        ),
+        policy(Action="iam:GetRole", Resource="*"),
+    ],
+)
+case(
+    "identity.policy-for-anybody",
+    reported=[
+        policy("aws_sns_topic_policy", Action="sns:Publish", Resource="*", Principal="*"),
+        policy("aws_kms_key", Action="kms:Decrypt", Resource="*", Principal={"AWS": "*"}),
+        policy("aws_opensearch_domain_policy", "access_policies", Action="es:*", Principal="*"),
+    ],
+    silent=[
+        policy(
+            "aws_sns_topic_policy",
+            Action="sns:Publish",
+            Resource="*",
+            Principal={"Service": "cloudwatch.amazonaws.com"},
+        ),
+        policy(
+            "aws_sns_topic_policy",
+            Action="sns:Publish",
+            Resource="*",
+            Principal="*",
+            Condition={"StringEquals": {"aws:SourceAccount": "1"}},
+        ),
+        policy("aws_kms_key", Action="kms:*", Resource="*", Principal={"AWS": "arn:aws:iam::1:root"}),
+    ],
+)

@@ -32,6 +32,7 @@ case(
     reported=[
         template(network_interfaces=[{"associate_public_ip_address": "true"}]),
         sample(resource("aws_instance.a", associate_public_ip_address=True)),
+        sample(resource("aws_ecs_service.a", network_configuration=[{"assign_public_ip": True}])),
     ],
     silent=[
         template(network_interfaces=[{"associate_public_ip_address": "false"}]),
@@ -137,6 +138,7 @@ case(
     ],
     silent=[
         sample(group(min_size=1, max_size=4)),
+        sample(group(min_size=0, max_size=4), resource("aws_eks_cluster.a")),
         sample(resource("aws_appautoscaling_target.a", service_namespace="ecs", min_capacity=1)),
         sample(resource("aws_appautoscaling_target.a", service_namespace="dynamodb", min_capacity=0)),
     ],

@@ -342,3 +342,28 @@ case(
     reported=[sample(resource("aws_lb_target_group.a", health_check=[{"enabled": False}]))],
     silent=[sample(resource("aws_lb_target_group.a", health_check=[{"enabled": True, "path": "/healthz"}]))],
 )
+
+case(
+    "balancer.smuggling-only-watched",
+    reported=[sample(resource("aws_lb.a", desync_mitigation_mode="monitor"))],
+    silent=[sample(resource("aws_lb.a", desync_mitigation_mode="defensive")), sample(LB)],
+)
+EMPTIED = resource(
+    "aws_default_security_group.a", ingress=[], egress=[], unknown={"vpc_id": True}, references=["aws_vpc.a"]
+)
+case(
+    "network.default-group-usable",
+    reported=[
+        sample(VPC),
+        sample(
+            VPC,
+            resource(
+                "aws_default_security_group.a",
+                ingress=[ingress(0, 0, "-1")],
+                unknown={"vpc_id": True},
+                references=["aws_vpc.a"],
+            ),
+        ),
+    ],
+    silent=[sample(VPC, EMPTIED)],
+)

@@ -83,7 +83,18 @@ case(
         ),
         sample(belonging("aws_s3_bucket_public_access_block", block_public_acls=True)),
     ],
-    silent=[sample(GUARD)],
+    silent=[
+        sample(GUARD),
+        sample(
+            LOGS,
+            belonging(
+                "aws_s3_bucket_public_access_block",
+                block_public_policy=True,
+                restrict_public_buckets=True,
+                block_public_acls=False,
+            ),
+        ),
+    ],
 )
 case(
     "storage.public-access-guard-missing",
@@ -231,4 +242,42 @@ case(
     "storage.volume-without-backup",
     reported=[sample(VOLUME)],
     silent=[sample(VOLUME, resource("aws_dlm_lifecycle_policy.a"))],
+)
+case(
+    "storage.acls-in-use",
+    reported=[
+        sample(belonging("aws_s3_bucket_ownership_controls", rule=[{"object_ownership": "ObjectWriter"}]))
+    ],
+    silent=[
+        sample(
+            belonging("aws_s3_bucket_ownership_controls", rule=[{"object_ownership": "BucketOwnerEnforced"}])
+        )
+    ],
+)
+
+
+def cors(origin: str, *methods: str) -> Any:
+    entry = {"allowed_origins": [origin], "allowed_methods": list(methods)}
+    return belonging("aws_s3_bucket_cors_configuration", cors_rule=[entry])
+
+
+case(
+    "storage.cors-for-anybody",
+    reported=[sample(cors("*", "GET", "PUT"))],
+    silent=[sample(cors("*", "GET")), sample(cors("https://dify.example.com", "PUT"))],
+)
+
+
+def mounted(**settings: str) -> Any:
+    volume = {"name": "plugins", "efs_volume_configuration": [{"file_system_id": "fs-1"} | settings]}
+    return resource("aws_ecs_task_definition.a", volume=[volume])
+
+
+case(
+    "storage.filesystem-transit-plain",
+    reported=[sample(mounted()), sample(mounted(transit_encryption="DISABLED"))],
+    silent=[
+        sample(mounted(transit_encryption="ENABLED")),
+        sample(resource("aws_ecs_task_definition.a", volume=[{"name": "x"}])),
+    ],
 )

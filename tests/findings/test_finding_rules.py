@@ -12,6 +12,7 @@ import finding_cases_changes
 import finding_cases_containers
 import finding_cases_cost
 import finding_cases_data
+import finding_cases_firewall
 import finding_cases_identity
 import finding_cases_machines
 import finding_cases_network
@@ -30,6 +31,7 @@ TABLES = (
     finding_cases_containers,
     finding_cases_cost,
     finding_cases_data,
+    finding_cases_firewall,
     finding_cases_identity,
     finding_cases_machines,
     finding_cases_network,
@@ -41,9 +43,11 @@ RULES = [info.id for info in catalogue() if info.id != UNKNOWN_SUPPRESSION.id]
 # they may speak about resources of which no attribute is known. Every other rule must be silent then.
 BY_EXISTENCE = {
     "alarms.no-recipient",
+    "balancer.firewall-not-logged",
     "cost.idle-address",
     "database.cluster-single-instance",
     "network.data-in-public-subnet",
+    "network.default-group-usable",
     "network.flow-logs-off",
     "storage.public-access-guard-missing",
     "storage.tls-not-required",

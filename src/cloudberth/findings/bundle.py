@@ -242,6 +242,8 @@ def _task_containers(resource: Resource) -> Iterator[Container]:
         return
     for entry in definitions if isinstance(definitions, list) else ():
         if isinstance(entry, Mapping) and isinstance(entry.get("image"), str):
-            pairs = [p for p in entry.get("environment") or () if isinstance(p, Mapping)]
+            listed = entry.get("environment")
+            pairs = [p for p in (listed if isinstance(listed, list) else ()) if isinstance(p, Mapping)]
             environment = {str(p.get("name")): str(p.get("value")) for p in pairs}
-            yield Container(resource.address, str(entry.get("name")), entry["image"], environment, entry)
+            settings = {"pid": at(resource, "pid_mode").text, **entry}
+            yield Container(resource.address, str(entry.get("name")), entry["image"], environment, settings)

@@ -228,3 +228,17 @@ def health_check_off(context: Context) -> Iterator[Hit]:
     for group in context.of_type("aws_lb_target_group", "aws_alb_target_group"):
         if any(check.at("enabled").turned_off for check in blocks(group, "health_check")):
             yield Hit(group.address, "Its health check is disabled.")
+
+
+@resource_rule(
+    "balancer.smuggling-only-watched",
+    Severity.MEDIUM,
+    "Balancer lets ambiguous requests through",
+    why="In mode monitor, requests that two servers would read differently are counted and passed on; so one "
+    "user's request is mixed into another's.",
+    remedy="desync_mitigation_mode: defensive (the default) or strictest",
+    types=BALANCERS,
+)
+def smuggling_only_watched(balancer: Resource) -> str | None:
+    watching = at(balancer, "desync_mitigation_mode").text == "monitor"
+    return "desync_mitigation_mode is monitor." if watching else None

@@ -156,3 +156,16 @@ def cluster_mode(cache: Resource) -> str | None:
     if shards is not None and shards > 1:
         return f"It has {shards:g} shards."
     return "Cluster mode is on." if at(cache, "cluster_mode").text == "enabled" else None
+
+
+@resource_rule(
+    "cache.minor-upgrades-off",
+    Severity.LOW,
+    "Security updates of the cache are off",
+    why="Minor versions carry the fixes for published flaws; nobody installs them by hand.",
+    remedy="auto_minor_version_upgrade: true (the provider's default).",
+    types=(GROUP, NODE),
+)
+def minor_upgrades_off(cache: Resource) -> str | None:
+    off = at(cache, "auto_minor_version_upgrade").turned_off
+    return "auto_minor_version_upgrade is false." if off else None

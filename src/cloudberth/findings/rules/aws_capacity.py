@@ -18,6 +18,8 @@ GROUP, SCHEDULE, POLICY, TEMPLATE = (
 )
 _DISTRIBUTION = "mixed_instances_policy.0.instances_distribution.0"
 _UNCHANGED = -1
+# Schedulers that start machines of a group when there is work for them.
+_WAKERS = ("aws_ecs_capacity_provider", "aws_eks_cluster", "aws_eks_node_group")
 
 
 def spot_percent(group: Resource) -> float:
@@ -117,7 +119,7 @@ def machine_health_only(group: Resource, context: Context) -> str | None:
     return f"health_check_type is {kind.text}." if by_machine and _behind_balancer(group, context) else None
 
 
-@resource_rule(
+@relation_rule(
     "compute.scales-to-zero",
     Severity.HIGH,
     "Group may run no machine at all",
@@ -126,12 +128,13 @@ def machine_health_only(group: Resource, context: Context) -> str | None:
     remedy="compute.app.min: 1 (or more)",
     types=(GROUP, "aws_appautoscaling_target"),
 )
-def scales_to_zero(group: Resource) -> str | None:
+def scales_to_zero(group: Resource, context: Context) -> str | None:
     if group.type == "aws_appautoscaling_target":
         service = at(group, "service_namespace").text == "ecs"
         return "Its minimum is 0." if service and at(group, "min_capacity").number == 0 else None
     minimum, maximum = _limits(group)
-    return "Its minimum is 0." if minimum == 0 and maximum != 0 else None
+    woken = context.has(*_WAKERS)
+    return "Its minimum is 0." if minimum == 0 and maximum != 0 and not woken else None
 
 
 @resource_rule(
@@ -214,7 +217,7 @@ def never_scales(group: Resource, context: Context) -> str | None:
     minimum, maximum = _limits(group)
     grows = minimum is not None and maximum is not None and maximum > minimum
     missing = context.companions(group, (POLICY, SCHEDULE), "autoscaling_group_name").missing
-    managed = context.has("aws_ecs_capacity_provider", "aws_eks_node_group")
+    managed = context.has(*_WAKERS)
     return f"From {minimum:g} to {maximum:g}, and no policy." if grows and missing and not managed else None
 
 

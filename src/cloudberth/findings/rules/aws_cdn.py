@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from cloudberth.findings.context import Context
 from cloudberth.findings.model import Severity
-from cloudberth.findings.rules.registry import resource_rule
+from cloudberth.findings.rules.registry import relation_rule, resource_rule
 from cloudberth.findings.values import Node, at, blocks
 from cloudberth.infra.plan import Resource
 
@@ -143,3 +144,36 @@ def errors_cached(distribution: Resource) -> str | None:
 def no_waf(distribution: Resource) -> str | None:
     dynamic = any("POST" in b.at("allowed_methods").texts for _, b in _behaviours(distribution))
     return "It has no web ACL." if dynamic and at(distribution, "web_acl_id").absent else None
+
+
+@relation_rule(
+    "cdn.access-logs-off",
+    Severity.LOW,
+    "CDN without access logs",
+    why="What the CDN answered itself appears in no other log: attacks and cache mistakes stay unseen.",
+    remedy="logging_config, or a log delivery (Cloudberth's cdn module has one).",
+    types=_TYPES,
+    by_size={"small": None},
+)
+def access_logs_off(distribution: Resource, context: Context) -> str | None:
+    own, real_time = at(distribution, "logging_config"), "realtime_log_config_arn"
+    delivered = context.companions(distribution, ("aws_cloudwatch_log_delivery_source",), "resource_arn")
+    streamed = any(not behaviour.at(real_time).absent for _, behaviour in _behaviours(distribution))
+    return "No access log is written." if own.absent and delivered.missing and not streamed else None
+
+
+@resource_rule(
+    "cdn.bucket-without-identity",
+    Severity.MEDIUM,
+    "CDN reads a bucket without an identity of its own",
+    why="The bucket must then be public, and everybody can go around the CDN and its firewall.",
+    remedy="aws_cloudfront_origin_access_control on the origin.",
+    types=_TYPES,
+)
+def bucket_without_identity(distribution: Resource) -> str | None:
+    names = ("origin_access_control_id", "s3_origin_config", "custom_origin_config", "vpc_origin_config")
+    for origin in blocks(distribution, "origin"):
+        host = origin.at("domain_name").text
+        if ".s3" in host and ".amazonaws.com" in host and all(origin.at(name).absent for name in names):
+            return f"Origin {origin.at('origin_id').text}."
+    return None

@@ -64,9 +64,11 @@ def metadata_out_of_reach(machine: Resource, context: Context) -> str | None:
     why="It can be reached and scanned from the internet, one wrong rule away from being open, and the "
     "address is billed ($0.005 an hour).",
     remedy="Private subnets with network.nat: single; users come through the balancer.",
-    types=MACHINES,
+    types=(*MACHINES, "aws_ecs_service"),
 )
 def public_address(machine: Resource) -> str | None:
+    if at(machine, "network_configuration.0.assign_public_ip").on:
+        return "assign_public_ip is true."
     interfaces = any(i.at("associate_public_ip_address").on for i in blocks(machine, "network_interfaces"))
     own = at(machine, "associate_public_ip_address").on
     return "associate_public_ip_address is true." if interfaces or own else None

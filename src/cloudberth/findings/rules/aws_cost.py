@@ -260,3 +260,16 @@ def untagged(context: Context) -> Iterator[Hit]:
     if bare:
         others = f" and {len(bare) - 1} more" if len(bare) > 1 else ""
         yield Hit(bare[0].address, f"No tags on {bare[0].address}{others}.")
+
+
+@resource_rule(
+    "cost.snapshots-untagged",
+    Severity.INFO,
+    "Snapshots of the database carry no tags",
+    why="They are billed for years, and nobody can say whose they are.",
+    remedy="copy_tags_to_snapshot: true",
+    types=("aws_db_instance", "aws_rds_cluster"),
+)
+def snapshots_untagged(database: Resource) -> str | None:
+    tagged = not at(database, "tags").absent or not at(database, "tags_all").absent
+    return "copy_tags_to_snapshot is off." if tagged and at(database, "copy_tags_to_snapshot").off else None

@@ -46,6 +46,30 @@ _SHARP = (
     "ec2:runinstances",
     "autoscaling:terminate",
 )
+# Each of these, unlimited, is a way to every right in the account.
+_ESCALATES = (
+    "iam:attachrolepolicy",
+    "iam:attachuserpolicy",
+    "iam:createaccesskey",
+    "iam:createloginprofile",
+    "iam:createpolicyversion",
+    "iam:passrole",
+    "iam:putrolepolicy",
+    "iam:putuserpolicy",
+    "iam:setdefaultpolicyversion",
+    "iam:updateassumerolepolicy",
+    "iam:*",
+)
+_SHARED = {
+    "aws_sns_topic_policy": "policy",
+    "aws_sqs_queue_policy": "policy",
+    "aws_secretsmanager_secret_policy": "policy",
+    "aws_kms_key": "policy",
+    "aws_kms_key_policy": "policy",
+    "aws_ecr_repository_policy": "policy",
+    "aws_opensearch_domain_policy": "access_policies",
+    "aws_efs_file_system_policy": "policy",
+}
 _HARMLESS = (
     "list",
     "describe",
@@ -162,3 +186,37 @@ def role_for_anybody(role: Resource, context: Context) -> str | None:
 )
 def long_lived_key(key: Resource) -> str | None:
     return "A static access key is created." if at(key, "status").text != "Inactive" else None
+
+
+@relation_rule(
+    "identity.privilege-escalation",
+    Severity.HIGH,
+    "Policy is a way to every right in the account",
+    why="Who may give roles away, or change policies, on every resource, can give himself everything else.",
+    remedy="Name the roles (ARNs) the action is for, with the condition iam:PassedToService for PassRole.",
+    types=POLICIES,
+)
+def privilege_escalation(policy: Resource, context: Context) -> str | None:
+    actions = {
+        action
+        for statement in _granted(policy, context)
+        if "*" in statement.resources and not statement.conditions
+        for action in statement.actions
+        if action.lower() in _ESCALATES
+    }
+    return f"On *: {', '.join(sorted(actions))}." if actions else None
+
+
+@relation_rule(
+    "identity.policy-for-anybody",
+    Severity.CRITICAL,
+    "Queue, topic, key or secret is open to everybody",
+    why="Any AWS account in the world may do what the policy allows.",
+    remedy="Name the accounts, roles or services, or add a condition such as aws:SourceArn.",
+    types=tuple(_SHARED),
+)
+def policy_for_anybody(resource: Resource, context: Context) -> str | None:
+    for statement in statements_of(resource, _SHARED[resource.type], context):
+        if statement.allow and statement.for_everybody and not statement.conditions:
+            return f"Everybody may {', '.join(statement.actions) or 'do what it does not exclude'}."
+    return None

@@ -280,3 +280,20 @@ def single_nat(context: Context) -> Iterator[Hit]:
     regional = any(at(gateway, "availability_mode").text == "regional" for gateway in gateways)
     if len(gateways) == 1 and len(zones) > 1 and not regional:
         yield Hit(gateways[0].address, f"{len(zones)} zones go out through one gateway in one zone.")
+
+
+@relation_rule(
+    "network.default-group-usable",
+    Severity.LOW,
+    "Default security group still lets traffic through",
+    why="Whatever starts without a group of its own lands in it, and all in it can talk to each other.",
+    remedy="aws_default_security_group without rules (Cloudberth's network module has one).",
+    types=("aws_vpc",),
+    by_size={"small": Severity.INFO},
+)
+def default_group_usable(network: Resource, context: Context) -> str | None:
+    emptied = context.companions(network, ("aws_default_security_group",), "vpc_id")
+    if emptied.missing:
+        return "Nothing empties its default security group."
+    open_ones = [g for g in emptied.found if at(g, "ingress").known or at(g, "egress").known]
+    return f"{open_ones[0].address} has rules." if open_ones else None

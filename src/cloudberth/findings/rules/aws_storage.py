@@ -83,7 +83,7 @@ def public_acl(resource: Resource) -> str | None:
     "Bucket policy lets anybody in",
     why="Everything the policy allows is allowed to the whole internet, without credentials.",
     remedy="Name the roles that need access, or serve public files through the CDN (storage.cdn: true).",
-    types=(_POLICY,),
+    types=(_POLICY, BUCKET),
 )
 def public_policy(policy: Resource, context: Context) -> str | None:
     for statement in statements_of(policy, "policy", context):
@@ -92,7 +92,7 @@ def public_policy(policy: Resource, context: Context) -> str | None:
     return None
 
 
-@resource_rule(
+@relation_rule(
     "storage.public-access-allowed",
     Severity.HIGH,
     "Guard against public buckets is switched off",
@@ -100,8 +100,11 @@ def public_policy(policy: Resource, context: Context) -> str | None:
     remedy="Set all four switches of aws_s3_bucket_public_access_block to true.",
     types=(_BLOCK,),
 )
-def public_access_allowed(guard: Resource) -> str | None:
-    off = [name for name in _BLOCK_SWITCHES if at(guard, name).off]
+def public_access_allowed(guard: Resource, context: Context) -> str | None:
+    logs = _owner_is_log_bucket(guard, context)
+    # CloudFront and other services write their logs with an ACL.
+    switches = [name for name in _BLOCK_SWITCHES if not (logs and "acls" in name)]
+    off = [name for name in switches if at(guard, name).off]
     return f"Off: {', '.join(off)}." if off else None
 
 
@@ -316,3 +319,49 @@ def volume_without_backup(context: Context) -> Iterator[Hit]:
         return
     for volume in context.of_type("aws_ebs_volume"):
         yield Hit(volume.address, "Nothing takes snapshots of it.")
+
+
+@resource_rule(
+    "storage.acls-in-use",
+    Severity.LOW,
+    "Bucket still works with access lists",
+    why="Objects can then belong to other accounts and carry rights of their own, which no policy shows.",
+    remedy="object_ownership: BucketOwnerEnforced (Cloudberth's storage module sets it).",
+    types=("aws_s3_bucket_ownership_controls",),
+)
+def acls_in_use(controls: Resource) -> str | None:
+    kind = at(controls, "rule.0.object_ownership")
+    return f"object_ownership is {kind.text}." if kind.known and kind.text != "BucketOwnerEnforced" else None
+
+
+@resource_rule(
+    "storage.cors-for-anybody",
+    Severity.MEDIUM,
+    "Any web page may write to the bucket",
+    why="With origin * and a writing method, a foreign page can use a visitor's signed links.",
+    remedy="allowed_origins with your own domain.",
+    types=("aws_s3_bucket_cors_configuration",),
+)
+def cors_for_anybody(configuration: Resource) -> str | None:
+    for entry in blocks(configuration, "cors_rule"):
+        writing = {"PUT", "POST", "DELETE"} & set(entry.at("allowed_methods").texts)
+        if "*" in entry.at("allowed_origins").texts and writing:
+            return f"Origin * may {', '.join(sorted(writing))}."
+    return None
+
+
+@resource_rule(
+    "storage.filesystem-transit-plain",
+    Severity.MEDIUM,
+    "Containers reach the shared file system unencrypted",
+    why="Files cross the network readable.",
+    remedy='efs_volume_configuration { transit_encryption = "ENABLED" }',
+    types=("aws_ecs_task_definition",),
+)
+def filesystem_transit_plain(task: Resource) -> str | None:
+    for volume in blocks(task, "volume"):
+        for shared in volume.at("efs_volume_configuration").children():
+            mode = shared.at("transit_encryption")
+            if mode.absent or mode.text == "DISABLED":
+                return f"Volume {volume.at('name').text}."
+    return None
