@@ -5,8 +5,8 @@
     tools/lock_requirements.py --upgrade    move everything to the newest versions that fit
 
 Each file is complete for its purpose, pins every package with the hashes of all its files, and holds for
-Python 3.11 and later on every platform that has wheels. A package stands with one version in all files,
-because `./check` installs them on top of each other. Needs `uv` on the PATH (`python3 -m pip install uv`).
+Python 3.11 and later on every platform that has wheels. A package stands with one version in all files
+but security.txt, because `./check` installs those on top of each other. Needs `uv` on the PATH (`python3 -m pip install uv`).
 """
 
 from __future__ import annotations
@@ -40,6 +40,7 @@ LOCKS = (
     Lock("terraform.txt", extras=("terraform",), agrees_with=("runtime.txt",)),
     Lock("build.txt", groups=("build",), agrees_with=("runtime.txt",)),
     Lock("dev.txt", groups=("dev",), agrees_with=("runtime.txt", "build.txt")),
+    Lock("security.txt", groups=("security",)),
 )
 
 

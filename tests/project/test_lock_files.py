@@ -18,12 +18,14 @@ import lock_requirements as tool
 
 ROOT = Path(__file__).resolve().parents[2]
 PYPROJECT: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
-LOCKS = ("runtime", "terraform", "build", "dev")
+TOGETHER = ("runtime", "terraform", "build", "dev")
+"""These are installed on top of each other."""
+LOCKS = (*TOGETHER, "security")
 
 
 @dataclass(frozen=True)
 class Pin:
-    """One package of a lock file."""
+    """One package of a lock file; where the version depends on the Python, the one for this Python."""
 
     name: str
     version: Version
@@ -37,10 +39,11 @@ def pins(lock: str) -> dict[str, Pin]:
         if not line or line.lstrip().startswith("#"):
             continue
         requirement = Requirement(line.partition("--hash")[0].strip())
+        if requirement.marker is not None and not requirement.marker.evaluate():
+            continue
         (specifier,) = requirement.specifier
         assert specifier.operator == "==", line
         name = canonicalize_name(requirement.name)
-        assert name not in found, f"{lock}: {name} twice"
         found[name] = Pin(
             name, Version(specifier.version), tuple(re.findall(r"--hash=sha256:(\w{64})", line))
         )
@@ -77,6 +80,7 @@ def test_every_extra_is_locked_somewhere() -> None:
 def test_the_groups_are_locked() -> None:
     groups = PYPROJECT["dependency-groups"]
     assert complaints(groups["dev"], ("dev",)) == []
+    assert complaints(groups["security"], ("security",)) == []
     assert complaints(groups["build"] + PYPROJECT["build-system"]["requires"], ("build",)) == []
 
 
@@ -93,7 +97,7 @@ def test_every_package_is_pinned_by_hashes(lock: str) -> None:
 
 def test_a_package_has_one_version_in_all_lock_files() -> None:
     versions: dict[str, set[Version]] = {}
-    for lock in LOCKS:
+    for lock in TOGETHER:
         for name, pin in pins(lock).items():
             versions.setdefault(name, set()).add(pin.version)
     assert {name: found for name, found in versions.items() if len(found) > 1} == {}
@@ -108,7 +112,7 @@ def test_a_lock_file_names_no_host_and_no_path(lock: str) -> None:
 
 def test_the_lock_is_complete_for_this_machine() -> None:
     """Whatever a locked package needs here is locked as well, so that `pip --no-deps` leaves no gap."""
-    locked = {name for lock in LOCKS for name in pins(lock)}
+    locked = {name for lock in TOGETHER for name in pins(lock)}
     gaps = []
     for name in sorted(locked):
         try:

@@ -1,4 +1,4 @@
-"""The parts of `./check`, and the summary at the end."""
+"""`./check`: its command line, its parts in order, and the summary at the end."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from xml.etree import ElementTree
 
 from checkout.environment import Environment
 from checkout.progress import Progress
+from checkout.scan import Scan, scan_examples
 
 SOURCES = ("src", "tests", "tools", "berth", "check")
 MOST_WORKERS = 4
@@ -39,16 +40,28 @@ PARTS = (
     Part("lint", "ruff", ("check", *SOURCES), ("check", "--fix", *SOURCES)),
     Part("format", "ruff", ("format", "--check", *SOURCES), ("format", *SOURCES)),
     Part("types", "mypy", ("--strict",)),
+    Part("security", "checkov", ("-d", "examples as rendered")),
     Part("tests", "pytest", ()),
 )
 
 
 @dataclass(frozen=True, slots=True)
+class Environments:
+    """How to get the environment of the checks, and that of the scanner; an exit code when there is none."""
+
+    checks: Callable[[], Environment | int]
+    scanner: Callable[[], Environment | int]
+
+
+@dataclass(frozen=True, slots=True)
 class Outcome:
-    """How a part ended. skipped: reason to the number of tests; note: one line about it."""
+    """How a part ended. passed: None when it could not be run.
+
+    note: one line about it. skipped: reason to the number of tests.
+    """
 
     part: Part
-    passed: bool
+    passed: bool | None
     seconds: float
     note: str = ""
     skipped: Counter[str] | None = None
@@ -92,10 +105,10 @@ def choose(arguments: Sequence[str], *, unattended: bool) -> Choice:
     return Choice(parts, tuple(others), mine.minutes, mine.fix, reason)
 
 
-def main(root: Path, arguments: Sequence[str], prepare: Callable[[], Environment | int]) -> int:
-    """Make the environment, run the parts, print the summary; 0 when every part passed."""
+def main(root: Path, arguments: Sequence[str], environments: Environments) -> int:
+    """Make the environment, run the parts, print the summary; 0 when no part failed."""
     choice = choose(arguments, unattended=bool(os.environ.get("CI")))
-    environment = prepare()
+    environment = environments.checks()
     if isinstance(environment, int):
         return environment
     outcomes: list[Outcome] = []
@@ -103,13 +116,17 @@ def main(root: Path, arguments: Sequence[str], prepare: Callable[[], Environment
         for number, part in enumerate(choice.parts, 1):
             command = " ".join((part.module, *part.arguments))
             print(f"── {number}/{len(choice.parts)} {part.name}: {command}", flush=True)
-            run = _run_tests if part.name == "tests" else _run_quiet
-            outcomes.append(run(root, environment, part, choice))
+            if part.name == "tests":
+                outcomes.append(_run_tests(root, environment, part, choice))
+            elif part.name == "security":
+                outcomes.append(_run_scan(root, environment, part, environments.scanner))
+            else:
+                outcomes.append(_run_quiet(root, environment, part, choice))
     except KeyboardInterrupt:
         print("\ninterrupted", file=sys.stderr)
         return 130
     print(summary(outcomes, choice), flush=True)
-    return 0 if all(outcome.passed for outcome in outcomes) else 1
+    return 1 if any(outcome.passed is False for outcome in outcomes) else 0
 
 
 def _run_quiet(root: Path, environment: Environment, part: Part, choice: Choice) -> Outcome:
@@ -142,6 +159,28 @@ def gist_of(output: str) -> str:
     """The line that sums up what ruff or mypy said: their count of errors, else their last line."""
     lines = output.splitlines() or [""]
     return next((line for line in lines if line.startswith("Found ")), lines[-1])
+
+
+def _run_scan(
+    root: Path, environment: Environment, part: Part, scanner: Callable[[], Environment | int]
+) -> Outcome:
+    """Scan what the examples become.
+
+    The scanner is heavy and pins much, so it may be impossible to install on a machine where all else works:
+    that is no failure there, but it is one in continuous integration.
+    """
+    began = time.monotonic()
+    tool = scanner()
+    if isinstance(tool, int):
+        passed = False if os.environ.get("CI") else None
+        return Outcome(part, passed, time.monotonic() - began, "the scanner could not be installed")
+    progress = Progress(1, sys.stdout)
+    progress.resume(part.name)
+    with tempfile.TemporaryDirectory() as scratch:
+        scan: Scan = scan_examples(root, environment, tool, Path(scratch), progress)
+    progress.clear()
+    print("\n".join([*scan.complaints, scan.note]), flush=True)
+    return Outcome(part, not scan.complaints, time.monotonic() - began, scan.note)
 
 
 def _run_tests(root: Path, environment: Environment, part: Part, choice: Choice) -> Outcome:
@@ -207,14 +246,14 @@ def summary(outcomes: Sequence[Outcome], choice: Choice) -> str:
     """The closing words: each part, what was skipped and why, what to do next."""
     lines = ["", "── summary"]
     for outcome in outcomes:
-        word = "passed" if outcome.passed else "FAILED"
-        lines.append(f"  {outcome.part.name:<8}{word}  {outcome.seconds:6.1f} s  {outcome.note}".rstrip())
+        word = {True: "passed", False: "FAILED", None: "not run"}[outcome.passed]
+        lines.append(f"  {outcome.part.name:<10}{word:<8}{outcome.seconds:6.1f} s  {outcome.note}".rstrip())
     for outcome in outcomes:
         for reason, number in sorted((outcome.skipped or {}).items()):
             lines.append(f"  skipped {number} × {reason}")
     if choice.reason:
         lines.append(f"  not everything was run: {choice.reason}")
-    failed = [outcome.part.name for outcome in outcomes if not outcome.passed]
+    failed = [outcome.part.name for outcome in outcomes if outcome.passed is False]
     if "tests" in failed:
         lines.append("  again, only what failed: ./check --last-failed")
     if {"lint", "format"} & set(failed):

