@@ -1,6 +1,7 @@
 """Every broken file of broken_files.md is answered with exactly the messages that stand there.
 
-``python tests/deployment/test_broken_files.py`` writes the messages of today into the page; read the difference.
+``python tests/deployment/test_broken_files.py`` writes the messages of today into the page; read the
+difference before you keep it.
 """
 
 from __future__ import annotations
@@ -16,7 +17,14 @@ from cloudberth.errors import InvalidDeployment
 
 PAGE = Path(__file__).with_name("broken_files.md")
 ENVIRONMENT = {"WORD": "four"}
-_CASE = re.compile(r"^### (?P<title>.+)\n\n```yaml\n(?P<text>(?:.*\n)*?)```\n\n```text\n(?P<messages>(?:.*\n)*?)```\n", re.M)
+_CASE = re.compile(
+    r"^### (?P<title>.+)\n\n"
+    r"```yaml\n(?P<text>(?:.*\n)*?)```\n\n"
+    r"```text\n(?P<messages>(?:.*\n)*?)```\n",
+    re.MULTILINE,
+)
+# What only a library underneath would say.
+_FOREIGN = re.compile(r"pydantic|Input should|validation|https://errors|type=|yaml\.|NoneType|dict\b")
 
 
 @dataclass(frozen=True)
@@ -56,14 +64,15 @@ def test_messages_are_for_people() -> None:
     for case in cases():
         for line in case.messages.splitlines():
             assert re.match(r"berth\.yaml(:\d+:\d+( \S+)?)?: ", line), line
-            assert not re.search(r"pydantic|Input should|validation|https://errors|type=|yaml\.|NoneType|dict\b", line)
+            assert not _FOREIGN.search(line)
+
+
+def updated(page: str) -> str:
+    """The page with the messages of today."""
+    return _CASE.sub(
+        lambda case: f"{case[0][: case.start('messages') - case.start()]}{answer(case['text'])}```\n", page
+    )
 
 
 if __name__ == "__main__":
-    page = PAGE.read_text(encoding="utf-8")
-    PAGE.write_text(
-        _CASE.sub(
-            lambda found: found[0][: found.start("messages") - found.start()] + answer(found["text"]) + "```\n", page
-        ),
-        encoding="utf-8",
-    )
+    PAGE.write_text(updated(PAGE.read_text(encoding="utf-8")), encoding="utf-8")

@@ -36,7 +36,7 @@ class Scalar:
     line: int
     column: int
     source: str = ""
-    filled: bool = False
+    filled: dict[str, str] = field(default_factory=dict)
     size: int = 1
 
 

@@ -53,11 +53,12 @@ def _fill(scalar: Scalar, environment: Mapping[str, str]) -> list[tuple[str, str
         elif len(text) > _LONGEST_VALUE or not text.isprintable():
             problems.append((_UNUSABLE.format(name), ""))
         else:
+            scalar.filled[name] = text
             return _DEPLOYMENT_REFERENCE.sub("$${", text)
         return match.group()
 
+    scalar.filled.clear()
     scalar.text = _REFERENCE.sub(value, scalar.source)
-    scalar.filled = scalar.text != scalar.source
     return problems
 
 
@@ -76,7 +77,12 @@ def concealed(problem: Problem, filled: Iterable[Scalar]) -> Problem:
     """The problem without values that came from the environment: the file shows their names only."""
     what, hint = problem.what, problem.hint
     for scalar in filled:
-        for text in (scalar.text, shown(scalar.text)[1:-1]):
-            if len(text) >= 3:
-                what, hint = what.replace(text, scalar.source), hint.replace(text, scalar.source)
+        names = {
+            scalar.text: scalar.source,
+            **{value: f"${{{name}}}" for name, value in scalar.filled.items()},
+        }
+        for text, name in names.items():
+            for form in (text, shown(text)[1:-1]):
+                if len(form) >= 4:
+                    what, hint = what.replace(form, name), hint.replace(form, name)
     return Problem(problem.file, problem.line, problem.column, problem.path, what, hint)

@@ -120,13 +120,7 @@ def problem(file: str, text: str, error: yaml.YAMLError) -> Problem:
 
 
 def _mark(error: yaml.MarkedYAMLError, known: str) -> yaml.Mark | None:
-    (
-        (
-            "while parsing a flow sequence",
-            "a list in [ ] is not closed, or a comma is missing",
-            "check the brackets",
-        ),
-    )
+    """Where to look: at the opening quotation mark or bracket when the other is not in its line."""
     start, end = error.context_mark, error.problem_mark
     if known in _AT_CONTEXT or ("flow" in known and start and end and start.line != end.line):
         return start

@@ -300,6 +300,8 @@ def references(question: Question) -> Iterator[Fault]:
         if "${" not in scalar.text or str(path[0]).startswith("x-"):
             continue
         if not _may_refer(path):
+            if not _REFERENCE.search(scalar.text):
+                continue
             hint = "variables of your environment are in upper case: ${NAME}"
             yield Fault(path, "references such as ${database.host} stand in variables of services only", hint)
             continue
@@ -316,6 +318,7 @@ def references(question: Question) -> Iterator[Fault]:
                 )
 
 
+_REFERENCE = re.compile(r"\$\{[a-z]")
 _LITERAL = "write ${database.host} for a reference, $${ for the text ${"
 
 
