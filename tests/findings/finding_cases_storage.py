@@ -132,7 +132,11 @@ def versioning(status: str) -> Any:
 
 case(
     "storage.versioning-off",
-    reported=[sample(BUCKET), sample(BUCKET, versioning("Suspended"))],
+    reported=[
+        sample(BUCKET),
+        sample(BUCKET, versioning("Suspended")),
+        sample(BUCKET, resource("aws_cloudfront_distribution.a", references=["aws_s3_bucket.files"])),
+    ],
     silent=[
         sample(BUCKET, versioning("Enabled")),
         sample(LOGS),

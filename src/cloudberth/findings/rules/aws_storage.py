@@ -25,13 +25,12 @@ _BLOCK_SWITCHES = (
     "ignore_public_acls",
     "restrict_public_buckets",
 )
+# A CDN is none of them: it mostly names the bucket that it serves.
 _LOG_WRITERS = (
     "aws_lb",
     "aws_alb",
-    "aws_s3_bucket_logging",
     "aws_flow_log",
     "aws_cloudtrail",
-    "aws_cloudfront_distribution",
     "aws_wafv2_web_acl_logging_configuration",
 )
 _INFREQUENT = ("STANDARD_IA", "ONEZONE_IA")
@@ -43,9 +42,7 @@ def is_log_bucket(bucket: Resource, context: Context) -> bool:
     names = f"{at(bucket, 'bucket').text}-{at(bucket, 'bucket_prefix').text}-{bucket.name}"
     if {"log", "logs", "accesslogs"} & set(re.split(r"[-_.]", names)):
         return True
-    return any(
-        context.refers(w, bucket) for w in context.of_type(*_LOG_WRITERS) if w.type != "aws_s3_bucket_logging"
-    )
+    return any(context.refers(writer, bucket) for writer in context.of_type(*_LOG_WRITERS))
 
 
 def _enabled_rules(configuration: Resource) -> Iterator[Node]:
