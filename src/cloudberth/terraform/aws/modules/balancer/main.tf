@@ -10,6 +10,7 @@ locals {
 ################################################################################
 
 resource "aws_lb" "this" {
+  # checkov:skip=CKV2_AWS_76:the rule set against Log4j is on with access.waf; the one against anonymous addresses would shut out VPNs, and web hooks from any cloud
   # checkov:skip=CKV_AWS_150:deletion protection follows the deployment's own setting (deletion_protection), on by default
   # checkov:skip=CKV_AWS_91:access logs are on by default; switching them off is the user's choice (access.access_logs)
   # checkov:skip=CKV2_AWS_28:the firewall is optional (access.waf); behind a CDN it stands in front of the CDN instead

@@ -19,6 +19,6 @@ output "tls" {
 }
 
 output "id" {
-  description = "Identifier of the replication group, for metrics; its nodes are called ID-001, ID-002 …"
+  description = "Identifier of the replication group, for metrics; its nodes are called ID-001, ID-002 and so on."
   value       = aws_elasticache_replication_group.this.replication_group_id
 }

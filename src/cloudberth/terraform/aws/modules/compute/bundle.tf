@@ -45,7 +45,6 @@ locals {
 }
 
 resource "aws_s3_object" "bundle" {
-  # checkov:skip=CKV_AWS_186:encrypted like everything in the bucket; it holds no secret
   for_each = local.groups
 
   bucket                 = var.bucket

@@ -24,6 +24,7 @@ resource "aws_vpc_endpoint" "interface" {
 }
 
 resource "aws_security_group" "endpoints" {
+  # checkov:skip=CKV2_AWS_5:attached to the endpoints above
   count = length(var.endpoints) > 0 ? 1 : 0
 
   name_prefix = "${var.name}-endpoints-"

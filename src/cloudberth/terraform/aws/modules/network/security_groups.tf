@@ -57,6 +57,7 @@ data "aws_ec2_managed_prefix_list" "cloudfront" {
 ################################################################################
 
 resource "aws_security_group" "balancer" {
+  # checkov:skip=CKV2_AWS_5:attached in the module that makes what it protects
   name_prefix = "${var.name}-balancer-"
   description = "Load balancer: the only way in"
   vpc_id      = local.vpc_id
@@ -126,6 +127,7 @@ resource "aws_vpc_security_group_egress_rule" "balancer_app" {
 ################################################################################
 
 resource "aws_security_group" "app" {
+  # checkov:skip=CKV2_AWS_5:attached in the module that makes what it protects
   name_prefix = "${var.name}-app-"
   description = "App machines"
   vpc_id      = local.vpc_id
@@ -138,6 +140,7 @@ resource "aws_security_group" "app" {
 }
 
 resource "aws_security_group" "stateful" {
+  # checkov:skip=CKV2_AWS_5:attached in the module that makes what it protects
   name_prefix = "${var.name}-stateful-"
   description = "The stateful machine"
   vpc_id      = local.vpc_id
@@ -150,6 +153,7 @@ resource "aws_security_group" "stateful" {
 }
 
 resource "aws_vpc_security_group_ingress_rule" "app_balancer" {
+  # checkov:skip=CKV_AWS_260:open to the security group of the load balancer, to no address
   security_group_id            = aws_security_group.app.id
   description                  = "Requests and health checks from the load balancer"
   ip_protocol                  = "tcp"
@@ -231,6 +235,7 @@ resource "aws_vpc_security_group_egress_rule" "machines_out" {
 
 # They only answer: without an egress rule they cannot open a connection themselves.
 resource "aws_security_group" "database" {
+  # checkov:skip=CKV2_AWS_5:attached in the module that makes what it protects
   name_prefix = "${var.name}-database-"
   description = "PostgreSQL"
   vpc_id      = local.vpc_id
@@ -243,6 +248,7 @@ resource "aws_security_group" "database" {
 }
 
 resource "aws_security_group" "cache" {
+  # checkov:skip=CKV2_AWS_5:attached in the module that makes what it protects
   name_prefix = "${var.name}-cache-"
   description = "Valkey"
   vpc_id      = local.vpc_id
