@@ -5,40 +5,33 @@
 
 Supported: Terraform or OpenTofu ≥ 1.11 (write-only arguments and ephemeral resources). `BERTH_ENGINE`
 chooses: `terraform`, `tofu`, `embedded`, or a path.
-
-The child runs in a session of its own: a Ctrl-C reaches us, and we decide what the child gets. It cannot
-outlive us (child.py). Output is streamed line by line to a callback and kept.
 """
 
 from __future__ import annotations
 
-import contextlib
 import importlib.util
 import json
 import os
 import re
 import shutil
-import signal
 import subprocess
 import sys
 import tempfile
-import threading
-import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from importlib.metadata import PackageNotFoundError
 from importlib.metadata import version as package_version
 from pathlib import Path
-from typing import IO, Final
+from typing import Final
 
-from cloudberth.errors import EngineError, EngineMissing
+from cloudberth.errors import EngineMissing
+from cloudberth.infra import process
 from cloudberth.infra.diagnostics import rejection
+from cloudberth.infra.process import Completed, LineCallback
 
 MINIMUM: Final = (1, 11)
 CHOICE: Final = "BERTH_ENGINE"
-GRACE_SECONDS: Final = 5.0
-CHILD: Final = Path(__file__).with_name("child.py")
 
 
 class Source(StrEnum):
@@ -47,16 +40,6 @@ class Source(StrEnum):
     TERRAFORM = "terraform"
     TOFU = "tofu"
     EMBEDDED = "embedded"
-
-
-@dataclass(frozen=True, slots=True)
-class Completed:
-    """A finished command. seconds: wall time."""
-
-    code: int
-    output: str
-    error_output: str
-    seconds: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,46 +66,19 @@ class Engine:
         cwd: Path,
         environment: Mapping[str, str],
         *,
-        on_line: Callable[[str], None] | None = None,
+        on_line: LineCallback | None = None,
         timeout: float | None = None,
         patient: bool = False,
     ) -> Completed:
-        """Run to the end, whatever the exit code.
-
-        on_line: called with each line of standard output. timeout: seconds until the child is ended and
-        EngineError raised. patient: on Ctrl-C pass the interrupt on and wait until Terraform has saved its
-        state (a second Ctrl-C makes it hurry); otherwise the child is ended within GRACE_SECONDS.
-        """
-        started = time.monotonic()
-        signal_on_death = signal.SIGINT if patient else signal.SIGKILL
-        command = [
-            sys.executable,
-            "-I",
-            "-S",
-            str(CHILD),
-            str(int(signal_on_death)),
-            *self.command,
-            *arguments,
-        ]
-        process = subprocess.Popen(
-            command,
-            cwd=cwd,
-            env=dict(environment),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            start_new_session=True,
-            text=True,
-            encoding="utf-8",
-            errors="replace",
+        """Run to the end, whatever the exit code; the options are those of process.run."""
+        return process.run(
+            [*self.command, *arguments],
+            cwd,
+            environment,
+            on_line=on_line,
+            timeout=timeout,
+            patient=patient,
         )
-        with _watched(process, timeout, patient) as expired:
-            output, error_output = _drain(process, on_line)
-        if expired.is_set():
-            raise EngineError(
-                f"`{arguments[0]}` did not end within {timeout:g} seconds", where=self.source.value
-            )
-        return Completed(process.returncode, output, error_output, time.monotonic() - started)
 
     def check(
         self, arguments: Sequence[str], completed: Completed, accept: Sequence[int] = (0,)
@@ -133,85 +89,6 @@ class Engine:
         name = self.source.value if self.source is not Source.EMBEDDED else "terraform"
         shown = " ".join((name, *(a for a in arguments if not a.startswith("-var="))))
         raise rejection(shown, completed.code, completed.output, completed.error_output)
-
-
-@contextlib.contextmanager
-def _watched(
-    process: subprocess.Popen[str], timeout: float | None, patient: bool
-) -> Iterator[threading.Event]:
-    """Wait for the end of a process; end it on a time limit, an interrupt or any other exception."""
-    expired = threading.Event()
-
-    def expire() -> None:
-        expired.set()
-        end(process)
-
-    timer = threading.Timer(timeout, expire) if timeout else None
-    if timer:
-        timer.daemon = True
-        timer.start()
-    try:
-        yield expired
-        process.wait()
-    except KeyboardInterrupt:
-        if patient:
-            _interrupt(process)
-        raise
-    finally:
-        if timer:
-            timer.cancel()
-        end(process)
-        for pipe in (process.stdout, process.stderr):
-            if pipe:
-                pipe.close()
-
-
-def _interrupt(process: subprocess.Popen[str]) -> None:
-    """Let Terraform stop by itself; every further Ctrl-C is passed on."""
-    _signal(process, signal.SIGINT)
-    while True:
-        try:
-            process.communicate()
-            return
-        except KeyboardInterrupt:
-            _signal(process, signal.SIGINT)
-
-
-def _signal(process: subprocess.Popen[str], number: int) -> None:
-    # The whole group: Terraform starts providers as processes of its own.
-    with contextlib.suppress(ProcessLookupError, PermissionError):
-        os.killpg(process.pid, number)
-
-
-def end(process: subprocess.Popen[str]) -> None:
-    """End a process and its group: politely, then for good."""
-    if process.poll() is None:
-        _signal(process, signal.SIGTERM)
-        try:
-            process.wait(GRACE_SECONDS)
-        except subprocess.TimeoutExpired:
-            _signal(process, signal.SIGKILL)
-            process.wait()
-    _signal(process, signal.SIGKILL)  # providers that stayed behind
-
-
-def _drain(process: subprocess.Popen[str], on_line: Callable[[str], None] | None) -> tuple[str, str]:
-    """Everything on both outputs."""
-    errors: list[str] = []
-    reader = threading.Thread(target=_collect, args=(process.stderr, errors), daemon=True)
-    reader.start()
-    lines: list[str] = []
-    for line in process.stdout or ():
-        lines.append(line)
-        if on_line:
-            on_line(line.rstrip("\n"))
-    reader.join()
-    return "".join(lines), "".join(errors)
-
-
-def _collect(stream: IO[str] | None, into: list[str]) -> None:
-    with contextlib.suppress(ValueError):  # closed by the other side of a time limit
-        into.extend(stream or ())
 
 
 # ---- finding -----------------------------------------------------------------------------------------------

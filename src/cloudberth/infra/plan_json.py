@@ -61,6 +61,14 @@ def plan_from_json(document: object) -> Plan:
         raise InvalidInput(words, where="plan", hint=HINT) from error
 
 
+def drift_from_json(document: object) -> tuple[Resource, ...]:
+    """Resources that changed outside Terraform, from a plan's `resource_drift`."""
+    plan_from_json(document)  # says what is wrong with a document that is no plan
+    references = References({})
+    entries = (document.get("resource_drift") or ()) if isinstance(document, Mapping) else ()
+    return tuple(_changed(entry, references) for entry in entries)
+
+
 def _plan(document: Json) -> Plan:
     configuration = document.get("configuration") or {}
     references = References(configuration.get("root_module") or {})

@@ -24,11 +24,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from cloudberth.errors import EngineMissing, Refused
-from cloudberth.infra.engine import Completed, Engine, find_engine, install_command, isolated_environment
+from cloudberth.errors import EngineError, EngineMissing, Refused
+from cloudberth.infra.constraints import satisfied
+from cloudberth.infra.engine import Engine, find_engine, install_command, isolated_environment
 from cloudberth.infra.events import Listener, listening
 from cloudberth.infra.plan import Action, Plan, Resource
 from cloudberth.infra.plan_json import plan_from_json
+from cloudberth.infra.process import Completed
 from cloudberth.infra.staging import Stage, staged
 
 if TYPE_CHECKING:
@@ -230,7 +232,21 @@ class _Run:
         """The plan in a plan file."""
         self.document = self.terraform("show", "-json", file).output
         plan = plan_from_json(json.loads(self.document))
+        self._check_versions(plan)
         return dataclasses.replace(plan, rehearsal=True, providers=self._providers(plan))
+
+    def _check_versions(self, plan: Plan) -> None:
+        """Terraform does not check versions of providers that are served to it."""
+        for source, constraint in plan.providers.items():
+            name = source.rpartition("/")[2]
+            version = self.serving.versions.get(name, "")
+            if version and not satisfied(version, constraint):
+                raise EngineError(
+                    f"the configuration asks for the provider {name} {constraint}, "
+                    f"but rehearsals serve the schema of {version}",
+                    where="rehearsal",
+                    hint="widen the constraint in required_providers, or plan with the real provider",
+                )
 
     def _providers(self, plan: Plan) -> dict[str, str]:
         versions = self.serving.versions

@@ -20,13 +20,15 @@ def main(arguments: list[str] | None = None) -> int:
     plugin = commands.add_parser("plugin", help="serve one provider (Terraform calls this)")
     plugin.add_argument("name", choices=sorted(PROVIDERS))
     plugin.add_argument("folder", type=Path)
+    for command in (mirror, plugin):
+        command.add_argument("--delay", type=float, default=0.0, help="seconds that every change takes")
     options = parser.parse_args(arguments)
     if options.command == "plugin":
-        code = run_plugin(options.name, options.folder)
+        code = run_plugin(options.name, options.folder, options.delay)
         sys.stdout.flush()
         os._exit(code)  # gRPC's threads may still wait for a client that is gone
     try:
-        configuration = write_mirror(options.folder)
+        configuration = write_mirror(options.folder, delay=options.delay)
     except CloudberthError as error:
         print(f"{error} ({error.hint})", file=sys.stderr)
         return error.exit_code

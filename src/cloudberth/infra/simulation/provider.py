@@ -6,6 +6,7 @@ with every unknown filled in, and Terraform itself checks that.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
@@ -99,6 +100,7 @@ class SimulatedProvider:
 
     def apply(self, name: str, prior: Value, planned: Value, config: Value) -> dict[str, Value] | None:
         """The new state; raises Objection when the cloud would refuse."""
+        time.sleep(self.account.delay)
         if planned is None:
             self.account.remove(name, prior)
             return None

@@ -234,10 +234,10 @@ def grpc_server(
 class SimulatedAccount:
     """One provider with everything that its connections share."""
 
-    def __init__(self, name: str, registration: Registration) -> None:
+    def __init__(self, name: str, registration: Registration, delay: float = 0.0) -> None:
         self.name = name
         self.registration = registration
-        self.account = Account()
+        self.account = Account(delay)
         self.schema = ProviderSchema.load(name)
         self.schema_bytes = self.schema.serialised(registration.behaviour.sensitive)
 

@@ -44,13 +44,16 @@ ARCHITECTURES: Final = {"x86_64": "amd64", "amd64": "amd64", "aarch64": "arm64",
 WATCH_SECONDS: Final = 2.0
 
 
-def write_mirror(folder: Path, names: Sequence[str] = tuple(PROVIDERS)) -> Path:
-    """A mirror with these providers; returns the CLI configuration to point TF_CLI_CONFIG_FILE to."""
+def write_mirror(folder: Path, names: Sequence[str] = tuple(PROVIDERS), delay: float = 0.0) -> Path:
+    """A mirror with these providers; returns the CLI configuration to point TF_CLI_CONFIG_FILE to.
+
+    delay: seconds that every change takes.
+    """
     folder = folder.resolve()
     folder.mkdir(parents=True, exist_ok=True)
     _write_certificate(folder)
     for name in names:
-        _write_plugin(folder, name)
+        _write_plugin(folder, name, delay)
     configuration = folder / CONFIGURATION
     path = json.dumps(str(folder / "mirror"))
     installation = f"provider_installation {{\n  filesystem_mirror {{\n    path = {path}\n  }}\n}}\n"
@@ -58,11 +61,20 @@ def write_mirror(folder: Path, names: Sequence[str] = tuple(PROVIDERS)) -> Path:
     return configuration
 
 
-def _write_plugin(folder: Path, name: str) -> None:
+def _write_plugin(folder: Path, name: str, delay: float) -> None:
     account = SimulatedAccount(name, PROVIDERS[name])
     target = f"{platform.system().lower()}_{ARCHITECTURES[platform.machine().lower()]}"
     start = shlex.join(
-        [sys.executable, "-I", "-m", "cloudberth.infra.simulation", "plugin", name, str(folder)]
+        [
+            sys.executable,
+            "-I",
+            "-m",
+            "cloudberth.infra.simulation",
+            "plugin",
+            name,
+            str(folder),
+            f"--delay={delay}",
+        ]
     )
     for source in account.registration.sources:
         place = folder / "mirror" / source / account.schema.version / target
@@ -111,7 +123,7 @@ def _write_private(path: Path, content: bytes) -> None:
         stream.write(content)
 
 
-def run_plugin(name: str, folder: Path) -> int:
+def run_plugin(name: str, folder: Path, delay: float = 0.0) -> int:
     """Serve one provider to the Terraform that started this process, until it says Shutdown or goes away."""
     if os.environ.get("TF_PLUGIN_MAGIC_COOKIE") != COOKIE:
         print("This is a simulated Terraform provider; Terraform starts it.", file=sys.stderr)
@@ -121,7 +133,7 @@ def run_plugin(name: str, folder: Path) -> int:
     with tempfile.TemporaryDirectory(prefix="berth-p") as sockets:
         address = f"{sockets}/s"
         pool = ThreadPoolExecutor(max_workers=WORKERS)
-        server = grpc_server(SimulatedAccount(name, PROVIDERS[name]).service(), pool, ended.set)
+        server = grpc_server(SimulatedAccount(name, PROVIDERS[name], delay).service(), pool, ended.set)
         pem = (folder / CERTIFICATE).read_text()
         credentials = grpc.ssl_server_credentials([((folder / KEY).read_bytes(), pem.encode())])
         server.add_secure_port(f"unix://{address}", credentials)
