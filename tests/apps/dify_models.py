@@ -67,7 +67,9 @@ def _type(text: str) -> Any:
 Text = Annotated[str, Field(min_length=1)]
 Switch = bool
 Port = Annotated[int, Field(ge=1, le=65535)]
-RedisUrl = Annotated[str, Field(pattern=r"^rediss://[^:/@]*:[^:/@]+@[^:/@]+:\d+/\d+\?ssl_cert_reqs=required$")]
+RedisUrl = Annotated[
+    str, Field(pattern=r"^rediss://[^:/@]*:[^:/@]+@[^:/@]+:\d+/\d+\?ssl_cert_reqs=required$")
+]
 HttpAddress = Annotated[str, Field(pattern=r"^https?://[^/\s]+[^/\s]*$")]
 
 
@@ -111,7 +113,13 @@ NEEDED = (
     *("SECRET_KEY", "CONSOLE_API_URL", "CONSOLE_WEB_URL", "SERVICE_API_URL", "APP_WEB_URL", "TRIGGER_URL"),
     *("FILES_URL", "INTERNAL_FILES_URL", "ENDPOINT_URL_TEMPLATE", "DB_HOST", "DB_USERNAME", "DB_PASSWORD"),
     *("DB_DATABASE", "DB_EXTRAS", "REDIS_HOST", "REDIS_PASSWORD", "REDIS_USE_SSL", "CELERY_BROKER_URL"),
-    *("PUBSUB_REDIS_URL", "STORAGE_TYPE", "VECTOR_STORE", "CODE_EXECUTION_ENDPOINT", "CODE_EXECUTION_API_KEY"),
+    *(
+        "PUBSUB_REDIS_URL",
+        "STORAGE_TYPE",
+        "VECTOR_STORE",
+        "CODE_EXECUTION_ENDPOINT",
+        "CODE_EXECUTION_API_KEY",
+    ),
     *("PLUGIN_DAEMON_URL", "PLUGIN_DAEMON_KEY", "INNER_API_KEY_FOR_PLUGIN", "SSRF_PROXY_HTTP_URL"),
     *("SSRF_PROXY_HTTPS_URL",),
 )

@@ -10,7 +10,9 @@ from dify_models import IMAGE_READS, SINCE_1_16, dify_model, model_of, rows
 from pydantic import ValidationError
 
 TRACED = "tracing: {otlp_endpoint: 'https://otlp.example.com', headers_secret: 'secret:prod/otlp'}\n"
-QDRANT = "vector: {store: qdrant, env: {QDRANT_URL: 'https://q.example.com', QDRANT_API_KEY: 'secret:prod/q'}}\n"
+QDRANT = (
+    "vector: {store: qdrant, env: {QDRANT_URL: 'https://q.example.com', QDRANT_API_KEY: 'secret:prod/q'}}\n"
+)
 VARIANTS = {"plain": "", "traced": TRACED, "qdrant": QDRANT}
 
 

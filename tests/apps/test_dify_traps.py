@@ -120,7 +120,9 @@ def test_shared_secrets_agree(environments: dict[str, dict[str, str]]) -> None:
     assert api["PLUGIN_DAEMON_KEY"] == daemon["SERVER_KEY"]
     assert api["INNER_API_KEY_FOR_PLUGIN"] == daemon["DIFY_INNER_API_KEY"]
     assert api["CODE_EXECUTION_API_KEY"] == sandbox["API_KEY"]
-    assert len({api["PLUGIN_DAEMON_KEY"], api["INNER_API_KEY_FOR_PLUGIN"], api["CODE_EXECUTION_API_KEY"]}) == 3
+    assert (
+        len({api["PLUGIN_DAEMON_KEY"], api["INNER_API_KEY_FOR_PLUGIN"], api["CODE_EXECUTION_API_KEY"]}) == 3
+    )
 
 
 def test_agent_secrets_agree_and_have_their_form() -> None:
@@ -129,7 +131,9 @@ def test_agent_secrets_agree_and_have_their_form() -> None:
     assert agent["DIFY_AGENT_API_TOKEN"] == api["AGENT_BACKEND_API_TOKEN"]
     assert agent["DIFY_AGENT_INNER_API_KEY"] == api["INNER_API_KEY_FOR_PLUGIN"]
     assert agent["DIFY_AGENT_PLUGIN_DAEMON_API_KEY"] == environments["plugin_daemon"]["SERVER_KEY"]
-    assert agent["DIFY_AGENT_LOCAL_SANDBOX_AUTH_TOKEN"] == environments["local_sandbox"]["SHELLCTL_AUTH_TOKEN"]
+    assert (
+        agent["DIFY_AGENT_LOCAL_SANDBOX_AUTH_TOKEN"] == environments["local_sandbox"]["SHELLCTL_AUTH_TOKEN"]
+    )
     assert dify(version="1.17.1")[0].secrets["agent_server_secret_key"].format == "base64url-32"
 
 
@@ -184,7 +188,14 @@ def test_trap_13_the_daemon_has_its_own_names(environments: dict[str, dict[str, 
     assert daemon["PLUGIN_STORAGE_OSS_BUCKET"] == FACTS["storage"]["bucket"]
     assert daemon["AWS_REGION"] == FACTS["storage"]["region"]
     assert daemon["DB_DATABASE"] == "dify_plugin"
-    forbidden = {"S3_BUCKET_NAME", "S3_REGION", "STORAGE_TYPE", "DB_EXTRAS", "CELERY_BROKER_URL", "S3_ENDPOINT"}
+    forbidden = {
+        "S3_BUCKET_NAME",
+        "S3_REGION",
+        "STORAGE_TYPE",
+        "DB_EXTRAS",
+        "CELERY_BROKER_URL",
+        "S3_ENDPOINT",
+    }
     assert not forbidden & set(daemon)
     assert not any(name.startswith("PLUGIN_S3_") for name in daemon)
 
@@ -233,19 +244,36 @@ def test_trap_18_workers_take_every_queue_and_beat_is_alone(
     app: App, environments: dict[str, dict[str, str]]
 ) -> None:
     for environment in of_api_image(app, environments).values():
-        assert not {"CELERY_QUEUES", "CELERY_WORKER_QUEUES"} & set(environment), "the image's default is whole"
+        assert not {"CELERY_QUEUES", "CELERY_WORKER_QUEUES"} & set(environment), (
+            "the image's default is whole"
+        )
     assert app.services["worker_beat"].runs == "one"
     assert app.queue is not None
     assert set(app.queue.names) == {
-        *("api_token", "dataset", "dataset_summary", "priority_dataset", "priority_pipeline", "pipeline", "mail"),
+        *(
+            "api_token",
+            "dataset",
+            "dataset_summary",
+            "priority_dataset",
+            "priority_pipeline",
+            "pipeline",
+            "mail",
+        ),
         *("ops_trace", "app_deletion", "plugin", "workflow_storage", "conversation", "workflow"),
-        *("schedule_poller", "schedule_executor", "triggered_workflow_dispatcher", "trigger_refresh_publisher"),
+        *(
+            "schedule_poller",
+            "schedule_executor",
+            "triggered_workflow_dispatcher",
+            "trigger_refresh_publisher",
+        ),
         *("trigger_refresh_executor", "retention", "workflow_based_app_execution"),
     }
 
 
 def test_trap_19_the_key_of_traces_has_two_names() -> None:
-    text = "tracing: {otlp_endpoint: 'https://otlp.example.com', headers_secret: 'secret:otlp', sampling: 0.5}\n"
+    text = (
+        "tracing: {otlp_endpoint: 'https://otlp.example.com', headers_secret: 'secret:otlp', sampling: 0.5}\n"
+    )
     environments = wired(text)
     for name in ("api", "worker"):
         assert environments[name]["ENABLE_OTEL"] == "true"
@@ -294,8 +322,12 @@ def test_pool_figures_agree_with_the_number_of_processes() -> None:
         app, _ = dify(version=release)
         for name in ("api", "api_websocket"):
             for size in SIZES:
-                amount = app.services[name].env_by_size.get(size, {}).get(  # type: ignore[call-overload]
-                    "SERVER_WORKER_AMOUNT", app.services[name].env.get("SERVER_WORKER_AMOUNT")
+                amount = (
+                    app.services[name]
+                    .env_by_size.get(size, {})
+                    .get(  # type: ignore[call-overload]
+                        "SERVER_WORKER_AMOUNT", app.services[name].env.get("SERVER_WORKER_AMOUNT")
+                    )
                 )
                 assert int(amount) == app.services[name].database_pools[size]  # type: ignore[index]
         assert app.services["plugin_daemon"].database_connections == int(
@@ -333,7 +365,9 @@ def test_bodies_may_be_as_large_as_uploads(app: App) -> None:
 
 def test_no_blank_switches_or_numbers(environments: dict[str, dict[str, str]]) -> None:
     """A blank boolean stops the plugin daemon, and Dify refuses blank numbers: only LOG_FILE is blank."""
-    blank = {(s, n) for s, environment in environments.items() for n, value in environment.items() if value == ""}
+    blank = {
+        (s, n) for s, environment in environments.items() for n, value in environment.items() if value == ""
+    }
     assert {name for _, name in blank} <= {"LOG_FILE"}
     assert not any(service == "plugin_daemon" for service, _ in blank)
 
@@ -355,7 +389,9 @@ def test_exactly_one_websocket_process(app: App, environments: dict[str, dict[st
     environment = environments["api_websocket"]
     assert environment["SERVER_WORKER_AMOUNT"] == "1"
     assert environment["SERVER_WORKER_CLASS"].endswith("GeventWebSocketWorker")
-    assert [route.path for route in app.services["api_websocket"].routes if route.websocket] == ["/socket.io/"]
+    assert [route.path for route in app.services["api_websocket"].routes if route.websocket] == [
+        "/socket.io/"
+    ]
 
 
 def test_public_routes_are_all_there(app: App) -> None:

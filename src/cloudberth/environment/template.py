@@ -20,7 +20,7 @@ from urllib.parse import quote
 
 SECRET = "secret."  # noqa: S105 - a prefix, not a secret
 _RUN = re.compile(r"(\$+)\{")
-_REFERENCE = re.compile(r"([A-Za-z_][A-Za-z0-9_-]*(?:\.[A-Za-z0-9_][A-Za-z0-9_-]*)*)(?:\|([a-z]+))?\}")
+_REFERENCE = re.compile(r"([A-Za-z_][A-Za-z0-9_-]*(?:\.[A-Za-z0-9_][A-Za-z0-9_-]*)*)(?:\|([a-z0-9]+))?\}")
 FILTERS = {"url": lambda value: quote(value, safe="")}
 
 

@@ -13,7 +13,7 @@ from cloudberth.apps.model import App, Group, groups_of, in_group
 from cloudberth.apps.references import bind
 from cloudberth.apps.settings import Settings, settings
 from cloudberth.deployment.model import Deployment
-from cloudberth.environment.template import TemplateError, resolve
+from cloudberth.environment.template import Reference, TemplateError, parse, resolve, write
 from cloudberth.errors import InvalidInput
 
 MASK = "********"
@@ -27,24 +27,27 @@ def wire(
     A service of both groups is shown as on an app machine. Raises InvalidInput for a fact that is missing.
     """
     chosen = settings(app, deployment)
-    read = secret or _masked
     return {
-        name: _filled_in(name, templates(app, name, chosen, groups_of(service)[0]), facts, read)
+        name: _filled_in(name, templates(app, name, chosen, groups_of(service)[0]), facts, secret)
         for name, service in app.services.items()
     }
 
 
-def _masked(_name: str) -> str:
-    return MASK
+def _masked(text: str) -> str:
+    """A template whose secrets are masked, in URLs as well."""
+    return write([MASK if isinstance(part, Reference) and part.secret else part for part in parse(text)])
 
 
 def _filled_in(
-    service: str, variables: Mapping[str, str], facts: Mapping[str, Any], secret: Callable[[str], str]
+    service: str,
+    variables: Mapping[str, str],
+    facts: Mapping[str, Any],
+    secret: Callable[[str], str] | None,
 ) -> dict[str, str]:
     result = {}
     for name, text in variables.items():
         try:
-            result[name] = resolve(text, facts, secret)
+            result[name] = resolve(text, facts, secret) if secret else resolve(_masked(text), facts, str)
         except TemplateError as error:
             raise InvalidInput(error.what, where=f"{service}.{name}") from None
     return result
