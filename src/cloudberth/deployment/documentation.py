@@ -204,23 +204,30 @@ def document(section: str | None = None) -> str:
 
 
 _ABOUT = """\
-A deployment file says what runs, where, and what may differ from the defaults. Four keys are enough:
+A deployment file says what runs, where, and what may differ from the defaults. Four keys are
+enough:
 
   name: dify
   app: dify
   cloud: aws
   region: eu-central-1
 
-${NAME} stands for a variable of your environment, ${NAME:-text} gives a fallback. Secrets never stand in
-the file: where one is needed, secret:NAME names an entry of the cloud's secret store. Keys that start
-with x- are ignored and can hold anchors.
+${NAME} stands for a variable of your environment, ${NAME:-text} gives a fallback. Secrets never
+stand in the file: where one is needed, secret:NAME names an entry of the cloud's secret store.
+Keys that start with x- are ignored and can hold anchors.
 """
 
 
 def _overview() -> str:
     every = sections()
     wide = max(len(section.name) for section in every) + 2
-    lines = [f"  {section.name:<{wide}}{section.summary}" for section in every]
+    after = " " * (wide + 2)
+    lines = [
+        textwrap.fill(
+            section.summary, WIDTH, initial_indent=f"  {section.name:<{wide}}", subsequent_indent=after
+        )
+        for section in every
+    ]
     return (
         "\n".join([_ABOUT, *lines, "", "`berth docs SECTION` explains one (berth docs compute.app)."]) + "\n"
     )

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Mapping
+from functools import cache
 from typing import Any
 
 from cloudberth.deployment.facts import facts, vector_stores
@@ -82,7 +83,8 @@ def _sizes(root: Schema) -> None:
         field["description"] = f"{field.get('description', '')} Default by size: {shown}."
 
 
-def size_defaults() -> dict[tuple[str, ...], dict[str, Any]]:
+@cache
+def size_defaults() -> Mapping[tuple[str, ...], Mapping[str, Any]]:
     """Path → size → default, for everything that a size sets."""
     presets = {size: preset("aws", size) for size in SIZES}
     paths = sorted({path for values in presets.values() for path in _paths(values)})

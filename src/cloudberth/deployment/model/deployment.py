@@ -90,7 +90,7 @@ class Deployment(Section):
     backup: Backup = Backup()
     """Backups and maintenance."""
     state: State = State()
-    """Where Terraform keeps its state."""
+    """Terraform's state: where it is kept."""
     tags: Annotated[
         dict[str, str], Field(max_length=40, examples=[{"team": "platform", "cost-center": "4711"}])
     ] = Field(default_factory=dict)
