@@ -41,7 +41,7 @@ def make_card(node: Node, x: float, y: float, width: float, height: float) -> Ca
     left = x + _margin(width)
     icon = Rect(left, y + (height - side) / 2, side, side)
     text_x = icon.right + _margin(width) - 2
-    captions = _captions(node, width)
+    captions = _captions(node, width)[: max(0, int((height - _TITLE_HEIGHT - 8) // _CAPTION_HEIGHT))]
     used = _TITLE_HEIGHT + len(captions) * _CAPTION_HEIGHT
     top = y + (height - used) / 2 + 1
     limit = _text_room(width)

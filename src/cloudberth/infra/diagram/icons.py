@@ -43,7 +43,8 @@ _DRAWN: dict[Role, tuple[Hue, str]] = {
     Role.CDN: (
         Hue.NETWORK,
         "M12 9.5a2.5 2.5 0 1 0 0 5a2.5 2.5 0 1 0 0-5zM12 9.5V5M12 14.5V19M9.8 10.8L6 8.5M14.2 13.2L18 15.5"
-        "M9.8 13.2L6 15.5M14.2 10.8L18 8.5M12 3v.01M12 21v.01M4.3 7.5v.01M19.7 16.5v.01M4.3 16.5v.01M19.7 7.5v.01",
+        "M9.8 13.2L6 15.5M14.2 10.8L18 8.5M12 3v.01M12 21v.01"
+        "M4.3 7.5v.01M19.7 16.5v.01M4.3 16.5v.01M19.7 7.5v.01",
     ),
     Role.WAF: (Hue.SECURITY, _SHIELD + "M8.5 11.8l2.6 2.6 4.6-5"),
     Role.GATEWAY: (Hue.NETWORK, "M4 20V10a8 8 0 0 1 16 0v10M12 9.5V20M9 12.5l3-3 3 3"),
@@ -54,7 +55,8 @@ _DRAWN: dict[Role, tuple[Hue, str]] = {
     Role.NAT: (Hue.NETWORK, "M14 4H4v16h10M9 12h12M17.5 8.5L21 12l-3.5 3.5"),
     Role.APP: (
         Hue.COMPUTE,
-        "M8 8h8v8H8zM8 10.5H4.5M8 13.5H4.5M16 10.5h3.5M16 13.5h3.5M10.5 8V4.5M13.5 8V4.5M10.5 16v3.5M13.5 16v3.5",
+        "M8 8h8v8H8zM8 10.5H4.5M8 13.5H4.5M16 10.5h3.5M16 13.5h3.5"
+        "M10.5 8V4.5M13.5 8V4.5M10.5 16v3.5M13.5 16v3.5",
     ),
     Role.STATEFUL: (Hue.COMPUTE, _SERVER),
     Role.MACHINE: (Hue.COMPUTE, _SERVER),

@@ -16,7 +16,11 @@ _MOST = 190.0
 
 
 def place_labels(
-    routes: Sequence[Route], cards: Iterable[Rect], texts: Iterable[Rect], frames: Sequence[Rect]
+    routes: Sequence[Route],
+    cards: Iterable[Rect],
+    texts: Iterable[Rect],
+    frames: Sequence[Rect],
+    page: Rect,
 ) -> list[Route]:
     """The routes with their labels where there is a place for them (the tooltip has the text in any case)."""
     solid = [rect.grown(2) for rect in cards] + [rect.grown(2) for rect in texts]
@@ -29,7 +33,7 @@ def place_labels(
             continue
         shown = text.fit(words, SIZE, _MOST)
         others = [one for number, other in enumerate(routes) if number != index for one in _segments(other)]
-        best = _best(route, text.width(shown, SIZE) + 2 * _PAD, solid + labels, others, frames)
+        best = _best(route, text.width(shown, SIZE) + 2 * _PAD, solid + labels, others, frames, page)
         if best is None:
             done.append(route)
             continue
@@ -55,12 +59,17 @@ def _best(
     solid: Sequence[Rect],
     others: Sequence[tuple[Point, Point]],
     frames: Sequence[Rect],
+    page: Rect,
 ) -> Rect | None:
     own = _segments(route)
     found: tuple[float, Rect] | None = None
     for segment in own:
         for rect, drift in _candidates(segment, width):
-            if any(rect.overlaps(one) for one in solid) or any(crosses(one, rect.grown(2)) for one in others):
+            if (
+                not page.holds(rect)
+                or any(rect.overlaps(one) for one in solid)
+                or any(crosses(one, rect.grown(2)) for one in others)
+            ):
                 continue
             hidden = sum(1 for one in own if one is not segment and crosses(one, rect.grown(2)))
             borders = sum(1 for frame in frames if frame.overlaps(rect) and not frame.holds(rect))

@@ -49,6 +49,8 @@ _PANEL_LEAST = 540
 _TOP = 84
 _ASIDE = frozenset({Role.BUDGET, Role.ALARMS, Role.MAIL, Role.OTHER, Role.LOGS, Role.BACKUP})
 """Roles in the account's row that no user traffic goes through: they stand at its right end."""
+_RIGHT = frozenset({Role.CDN})
+"""Roles that stand on the right of the spine, for what comes before them on its left."""
 LEGEND = {
     Traffic.USER: "User traffic",
     Traffic.DATA: "Application data",
@@ -80,7 +82,7 @@ def lay_out(picture: Picture) -> Layout:
     part = region_part.moved(_ORIGIN, y + _GAP if entry else region_top + _HEADING)
     frames = _frames(picture, bounds, account_top, region_top, part)
     cards = (*outside, *account, *entry, *part.cards)
-    boxes = (*frames, *part.boxes)
+    boxes = tuple(_without_empty_headings(box) for box in (*frames, *part.boxes))
     return _finish(picture, boxes, cards, frames[0].rect)
 
 
@@ -88,7 +90,7 @@ def _region_contents(picture: Picture, network: NetworkPart | None) -> tuple[Par
     """The network with the panel of regional services beside it, from (0, 0), and x of the spine."""
     services = picture.at(Place.REGION)
     if network is None:
-        return _panel(services, 0, HALF, 0), 144
+        return _panel(services, HALF, HALF, 0), 144
     part = network.part
     endpoints = picture.at(Place.ENDPOINT)
     border = network.border
@@ -155,9 +157,9 @@ def _bounds(picture: Picture, part: Part, spine: float) -> _Bounds:
     need = middle + _CARD / 2
     if picture.at(Place.ACCOUNT):
         need = middle + _SPINE_CLEAR + _CARD
-    if len(picture.at(Place.OUTSIDE)) > 1:
+    if len(picture.at(Place.OUTSIDE)) > 1 or len(picture.at(Place.ENTRY)) > 1:
         need = max(need, middle + _CARD * 1.5 + _GAP)
-    return _Bounds(_ORIGIN, max(_ORIGIN + part.width - HALF, need), middle)
+    return _Bounds(_ORIGIN, max(_ORIGIN + part.width - HALF - _PANEL_PAD, need), middle)
 
 
 def _rows(
@@ -193,23 +195,32 @@ def _one_row(nodes: Sequence[Node], bounds: _Bounds, *, centred: bool) -> list[t
             break
         placed.append((node, right - _CARD))
         right -= _CARD + _GAP
-    others = [node for node in nodes if node not in aside]
-    slots = [bounds.spine - _CARD / 2] if centred else []
-    rights = [bounds.spine + clear]
-    while rights[-1] + _CARD <= right:
-        rights.append(rights[-1] + _CARD + _GAP)
-    lefts = [bounds.spine - clear - _CARD]
-    while lefts[-1] >= bounds.left:
-        lefts.append(lefts[-1] - _CARD - _GAP)
-    slots += (lefts[:-1][:1] if not centred else []) + rights[:-1] + (lefts[:-1] if centred else lefts[1:-1])
-    return placed + list(zip(others, slots, strict=False))
+    lefts, rights = _slots(bounds, clear, right)
+    if centred:
+        placed.append((nodes[0], bounds.spine - _CARD / 2))
+    for node in nodes[1:] if centred else [node for node in nodes if node not in aside]:
+        first, second = (rights, lefts) if centred or node.role in _RIGHT else (lefts, rights)
+        free = first or second
+        if not free:
+            break
+        placed.append((node, free.pop(0)))
+    return placed
+
+
+def _slots(bounds: _Bounds, clear: float, right: float) -> tuple[list[float], list[float]]:
+    """Left edges of the cards that fit on the left and on the right of the spine, nearest first."""
+    step = _CARD + _GAP
+    on_left = int((bounds.spine - clear + _GAP - bounds.left) // step)
+    on_right = int((right + _GAP - bounds.spine - clear) // step)
+    lefts = [bounds.spine - clear - _CARD - index * step for index in range(max(on_left, 0))]
+    return lefts, [bounds.spine + clear + index * step for index in range(max(on_right, 0))]
 
 
 def _frames(
     picture: Picture, bounds: _Bounds, account_top: float, region_top: float, part: Part
 ) -> tuple[Box, Box]:
     """The account's and the region's frames around everything from their tops on."""
-    right = bounds.right + _FRAME_GAP - HALF
+    right = bounds.right + _PANEL_PAD + _FRAME_GAP
     bottom = max(part.height + 18, region_top + 66)
     region = Rect(_MARGIN + _FRAME_GAP, region_top, right - _MARGIN - _FRAME_GAP, bottom - region_top)
     account = Rect(_MARGIN, account_top, region.w + 2 * _FRAME_GAP, bottom + _FRAME_GAP - account_top)
@@ -221,6 +232,10 @@ def _frames(
 
 def _heading(words: str, rect: Rect) -> Text:
     return line(words, rect.x + 14, rect.y + 9, rect.w / 3, 13, Ink.FRAME, bold=True)
+
+
+def _without_empty_headings(box: Box) -> Box:
+    return replace(box, texts=tuple(one for one in box.texts if one.text))
 
 
 def _finish(picture: Picture, boxes: tuple[Box, ...], cards: tuple[Card, ...], outer: Rect) -> Layout:

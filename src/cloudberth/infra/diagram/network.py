@@ -16,9 +16,10 @@ _GATEWAY_HEIGHT = 36
 _PAD = 18
 """Subnet frame to card: frames sit half a lattice step off, so this is a step and a half."""
 _ZONE_PAD = 12
-_ZONE_GAP = 36
-_NETWORK_PAD = 24
-_ENDPOINT_PAD = 96
+_ZONE_GAP = 60
+_NETWORK_PAD = 36
+_BOTTOM_PAD = 24
+_ENDPOINT_PAD = 108
 _ZONE_HEADING = 24
 _HEADING = 30
 _LINE_GAP = 48
@@ -63,7 +64,7 @@ class _Columns:
         return Rect(self.lefts[column] - edge, top, self.card + 2 * edge, height)
 
     def spine(self) -> float:
-        """Middle of the gap between zones that is nearest to the centre; of the zone where there is only one."""
+        """Middle of the gap between zones that is nearest to the centre; of the zone if there is one."""
         if len(self.lefts) == 1:
             return self.lefts[0] + self.card / 2
         left = (len(self.lefts) - 1) // 2
@@ -74,7 +75,7 @@ def lay_out_network(picture: Picture) -> NetworkPart | None:
     """The network with everything in it except its endpoints; None where the picture has none."""
     nodes = picture.at(Place.ZONES)
     gateways = picture.at(Place.GATEWAY)
-    if not (picture.network or nodes or gateways or picture.subnets):
+    if not (picture.network or nodes or gateways or picture.subnets or picture.at(Place.ENDPOINT)):
         return None
     columns = _columns(picture)
     top = HALF + (GRID if gateways else 0)
@@ -91,11 +92,13 @@ def lay_out_network(picture: Picture) -> NetworkPart | None:
         cards += tier_cards
         boxes += _subnet_boxes(subnets, columns, y, height)
         y += height + _TIER_GAP
+    if not cards and not boxes:
+        y += _TIER_GAP
     zones_height = y - _TIER_GAP + _ZONE_PAD - zones_top
     pad = _ENDPOINT_PAD if picture.at(Place.ENDPOINT) else _NETWORK_PAD
     pills = columns.spine() - _GATEWAY_WIDTH / 2 + len(gateways) * (_GATEWAY_WIDTH + 36) + HALF
     width = max(columns.right + pad, pills if len(gateways) > 1 else 0) - HALF
-    border = Rect(HALF, top, width, zones_top + zones_height + _NETWORK_PAD - top)
+    border = Rect(HALF, top, width, zones_top + zones_height + _BOTTOM_PAD - top)
     frames = (_network_box(picture, border, columns), *_zone_boxes(columns, zones_top, zones_height))
     cards += _gateways(gateways, columns.spine(), top)
     room = Part(border.right + HALF, border.bottom + HALF, (*frames, *boxes), tuple(cards))

@@ -11,16 +11,18 @@ import heapq
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from cloudberth.infra.diagram.geometry import GRID, Box, Card, Leg, Point, Rect, Route
+from cloudberth.infra.diagram.geometry import GRID, Box, Card, Frame, Leg, Point, Rect, Route
 from cloudberth.infra.diagram.labels import place_labels
 from cloudberth.infra.diagram.model import Edge, Traffic
 
 _BEND = 5.0
-_CROSSING = 4.0
+_CROSSING = 3.0
 _CLOSE = 1.0
 """Extra for a step right beside a card, so that lines keep to the middle of a gap."""
-_BESIDE = 0.8
+_BESIDE = 1.0
 """Extra for a step along the border of a frame."""
+_AWAY = 2.0
+"""Extra for a step outside the smallest frame that holds both ends."""
 _SHARED = 25.0
 _PORT_DRIFT = 0.35
 _PORT_DRIFT_MOST = 4.0
@@ -61,6 +63,7 @@ class _Port:
 class _Field:
     """The lattice: what is in the way, and what lines already run where (cell → bundle → directions used).
 
+    home: the smallest frame that holds all ends of the bundle on its way; a line should not leave it.
     close: cells beside a card. beside: cells along a horizontal and along a vertical border of a frame.
     """
 
@@ -71,6 +74,7 @@ class _Field:
     beside: tuple[set[Cell], set[Cell]] = field(default_factory=lambda: (set(), set()))
     lines: dict[Cell, dict[int, str]] = field(default_factory=dict)
     ports: dict[Cell, int] = field(default_factory=dict)
+    home: Rect | None = None
 
     def free(self, cell: Cell) -> bool:
         return 0 < cell[0] < self.columns and 0 < cell[1] < self.rows and cell not in self.blocked
@@ -101,8 +105,12 @@ def route_edges(
     texts = [text.rect for box in boxes for text in box.texts]
     lattice = _field(rects.values(), texts, [box.rect for box in boxes], bounds)
     bundles = sorted(bundle_edges(edges), key=lambda one: _urgency(one, rects))
-    routes = [_route(lattice, number, bundle, rects) for number, bundle in enumerate(bundles)]
-    labelled = place_labels(routes, rects.values(), texts, [box.rect for box in boxes])
+    frames = [box.rect for box in boxes]
+    routes = []
+    for number, bundle in enumerate(bundles):
+        lattice.home = _home(bundle, rects, [*frames, *_all_zones(boxes)])
+        routes.append(_route(lattice, number, bundle, rects))
+    labelled = place_labels(routes, rects.values(), texts, frames, bounds)
     return tuple(reversed(labelled))
 
 
@@ -112,6 +120,21 @@ def _urgency(bundle: Bundle, rects: Mapping[str, Rect]) -> tuple[int, float]:
         _distance(rects[source], rects[target]) for source in bundle.sources for target in bundle.targets
     )
     return _ORDER.index(bundle.edges[0].traffic), length
+
+
+def _all_zones(boxes: Sequence[Box]) -> list[Rect]:
+    """One rectangle around all zones: lines between zones go through the gaps rather than around."""
+    zones = [box.rect for box in boxes if box.frame is Frame.ZONE]
+    if not zones:
+        return []
+    x, y = min(zone.x for zone in zones), min(zone.y for zone in zones)
+    return [Rect(x, y, max(zone.right for zone in zones) - x, max(zone.bottom for zone in zones) - y)]
+
+
+def _home(bundle: Bundle, rects: Mapping[str, Rect], frames: Sequence[Rect]) -> Rect | None:
+    ends = [rects[name] for name in (*bundle.sources, *bundle.targets)]
+    around = [frame for frame in frames if all(frame.holds(end) for end in ends)]
+    return min(around, key=lambda one: one.w * one.h, default=None)
 
 
 def _distance(one: Rect, other: Rect) -> float:
@@ -297,6 +320,9 @@ def _entering(lattice: _Field, number: int, cell: Cell, way: int, strict: bool) 
     if not lattice.free(cell):
         return None
     extra = _CLOSE if cell in lattice.close else 0.0
+    home = lattice.home
+    if home and not (home.x < cell[0] * GRID < home.right and home.y < cell[1] * GRID < home.bottom):
+        extra += _AWAY
     extra += _BESIDE if cell in lattice.beside[way % 2] else 0.0
     for other, use in lattice.lines.get(cell, {}).items():
         if other == number:

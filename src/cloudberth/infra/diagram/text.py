@@ -65,18 +65,12 @@ def fit(text: str, size: float, limit: float, *, bold: bool = False) -> str:
 def flow(parts: Iterable[str], size: float, limit: float, lines: int) -> tuple[str, ...]:
     """Short facts in at most so many lines, in order, with a middle dot where two share a line."""
     packed: list[str] = []
-    rest = [part for part in parts if part]
-    for index, part in enumerate(rest):
+    for part in parts:
         joined = f"{packed[-1]} · {part}" if packed else part
-        room = lines - len(packed)
-        if packed and len(rest) - index >= room + 1 and width(joined, size) <= limit:
+        if packed and part and width(joined, size) <= limit:
             packed[-1] = joined
-        elif room:
+        elif part and len(packed) < lines:
             packed.append(part)
-        elif width(joined, size) <= limit:
-            packed[-1] = joined
-        else:
-            break
     return tuple(fit(line, size, limit) for line in packed)
 
 

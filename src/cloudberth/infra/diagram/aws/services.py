@@ -12,7 +12,7 @@ from cloudberth.infra.plan import Resource
 
 def account_services(links: Links) -> Iterator[Drawn]:
     """What has no region: names, CDN, its firewall, the budget."""
-    for part in (_names, _cdn, _firewalls, _budget):
+    for part in (_cdn, _firewalls, _names, _budget):
         yield from part(links)
 
 
@@ -139,6 +139,10 @@ def _alarms(links: Links) -> Iterator[Drawn]:
         yield Drawn(node, shown)
 
 
+def _heard(links: Links) -> str:
+    return "" if links.has("aws_sns_topic_subscription") else "nobody subscribed"
+
+
 def _topics(links: Links) -> Iterator[Drawn]:
     def facts(topics: tuple[Resource, ...]) -> tuple[str, ...]:
         mails = [
@@ -148,7 +152,7 @@ def _topics(links: Links) -> Iterator[Drawn]:
         ]
         return (
             counted(len(topics), "topic") if len(topics) > 1 else "",
-            counted(len(mails), "mail address", "mail addresses") if mails else "",
+            counted(len(mails), "mail address", "mail addresses") if mails else _heard(links),
         )
 
     yield from _grouped(links, "aws_sns_topic", Role.MAIL, "SNS notifications", facts)

@@ -46,7 +46,8 @@ def _instance(links: Links, ground: Ground, database: Resource) -> Iterator[tupl
     two = database.get("multi_az") is True
     title = "Read replica" if reader else f"RDS {engine_name(database)}".strip()
     captions = (
-        f"{text_of(database.values, 'instance_class')}, version {version}".strip(", "),
+        text_of(database.values, "instance_class"),
+        f"version {version}" if version else "",
         _storage(database),
         _backups(database.get("backup_retention_period")),
         "" if two or reader else "one zone",
@@ -149,7 +150,8 @@ def caches(links: Links, ground: Ground) -> Iterator[tuple[Drawn, Edge | None]]:
         replicas = _replicas(group)
         spread = group.get("multi_az_enabled") is True and len(zones) > 1
         facts = (
-            f"{text_of(group.values, 'node_type')}, version {text_of(group.values, 'engine_version')}",
+            text_of(group.values, "node_type"),
+            f"version {text_of(group.values, 'engine_version')}" if group.get("engine_version") else "",
             "TLS" if group.get("transit_encryption_enabled") is True else "",
             "" if spread or not replicas else counted(replicas, "replica"),
             "" if replicas else "one node",

@@ -88,7 +88,7 @@ def _groups_of(links: Links, item: Drawn) -> tuple[Resource, ...]:
     }
     label = {word for one in item.resources for word in (one.name.lower(), str(one.key or "").lower())}
     meant = _WORDS.get(item.node.role, label)
-    if not found:
+    if not found and item.node.role is not Role.STANDBY:
         return tuple(group for group in links.of_type(GROUP) if words_of(group) & meant)
     if len(found) == 1:
         return tuple(found.values())
@@ -266,15 +266,11 @@ def _permitted(scene: Scene) -> Iterator[Edge]:
             if node is None or node.role not in _PERMITTED:
                 continue
             traffic = _PERMITTED[node.role]
+            label = "HTTPS 443" if traffic is Traffic.DATA else ""
             door = _endpoint(scene, node.role)
-            yield Edge(
-                item.node.id,
-                door.id if door else node.id,
-                traffic,
-                "" if door else "HTTPS 443" if traffic is Traffic.DATA else "",
-            )
+            yield Edge(item.node.id, door.id if door else node.id, traffic, label)
             if door:
-                yield Edge(door.id, node.id, traffic, "HTTPS 443" if traffic is Traffic.DATA else "")
+                yield Edge(door.id, node.id, traffic)
 
 
 def _permitted_of(links: Links, item: Drawn, types: Collection[str]) -> Iterator[Resource]:
