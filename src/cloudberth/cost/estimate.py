@@ -14,11 +14,9 @@ from decimal import Decimal
 
 from cloudberth.cost.model import Estimate, Line, Price, PriceKey, Quantity
 from cloudberth.cost.pricebook import Grant, PriceBook, Unpriced, is_old, shipped_book, tiered_cost
-from cloudberth.cost.quantities.aws_compute import machine_count
-from cloudberth.cost.quantities.aws_network import cdn_in_front, zone_count
 from cloudberth.cost.quantities.context import Context
-from cloudberth.cost.quantities.registry import account_functions, free, priced
-from cloudberth.cost.usage import Figures, PlanFacts, Usage
+from cloudberth.cost.quantities.registry import cloud_of, free, priced
+from cloudberth.cost.usage import Figures, Usage
 from cloudberth.infra.plan import Plan
 
 CENT_FRACTION = Decimal("0.00000001")
@@ -55,19 +53,12 @@ def estimate(
 
 
 def context_of(plan: Plan, usage: Usage) -> Context:
-    """The context of a plan: its region, and usage figures that know the plan's machines, zones and
-    endpoints."""
+    """The context of a plan: its cloud and region, and usage figures that know the plan's machines and
+    zones."""
+    cloud = cloud_of(plan)
     region = plan.region or str(plan.variables.get("region") or "")
-    context = Context(plan, Figures(usage), region)
-    endpoints = context.of_type("aws_vpc_endpoint")
-    facts = PlanFacts(
-        machines=machine_count(context, usage.app_machines_average),
-        zones=zone_count(context),
-        secrets=len(context.of_type("aws_secretsmanager_secret")),
-        cdn=cdn_in_front(context),
-        log_endpoint=any(str(e.get("service_name") or "").endswith(".logs") for e in endpoints),
-    )
-    context.figures.facts = facts
+    context = Context(plan, Figures(usage), region, cloud.name)
+    context.figures.facts = cloud.facts(context)
     return context
 
 
@@ -79,7 +70,7 @@ def quantities_of(context: Context) -> tuple[Quantity, ...]:
         function = functions.get(resource.type)
         if function is not None:
             found += function(resource, context)
-    for account in account_functions():
+    for account in cloud_of(context.plan).account:
         found += account(context)
     return tuple(found)
 

@@ -34,8 +34,6 @@ COLUMNS = (
     "source", "confidence", "note",
 )  # fmt: skip
 MONTHS_UNTIL_OLD = 12
-_APART = ("cn-", "us-gov-")
-"""Regions that a price for every commercial region does not cover."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,14 +61,23 @@ class Grant:
 
 
 class PriceBook:
-    """Prices by key; each a tuple of tiers, lowest first."""
+    """Prices by key; each a tuple of tiers, lowest first.
 
-    def __init__(self, prices: Iterable[Price], grants: Iterable[Grant] = ()) -> None:
+    apart: per provider, beginnings of region names that a price for every commercial region does not cover.
+    """
+
+    def __init__(
+        self,
+        prices: Iterable[Price],
+        grants: Iterable[Grant] = (),
+        apart: Mapping[str, tuple[str, ...]] | None = None,
+    ) -> None:
         tiers: dict[PriceKey, dict[Decimal, Price]] = defaultdict(dict)
         for price in prices:
             tiers[price.key][price.tier_start] = price
         self._tiers = {key: tuple(by[start] for start in sorted(by)) for key, by in tiers.items()}
         self.grants = tuple(grants)
+        self.apart = apart or {}
 
     def __len__(self) -> int:
         return sum(len(tiers) for tiers in self._tiers.values())
@@ -84,7 +91,7 @@ class PriceBook:
     def lookup(self, key: PriceKey) -> tuple[Price, ...] | Unpriced:
         """The tiers of a key, or why there are none."""
         found = self._tiers.get(key)
-        if found is None and not key.region.startswith(_APART):
+        if found is None and key.region and not key.region.startswith(self.apart.get(key.provider, ())):
             found = self._tiers.get(replace(key, region=EVERYWHERE))
         if found is None:
             return Unpriced(self._why(key))
@@ -109,7 +116,7 @@ class PriceBook:
     def over(self, below: PriceBook) -> PriceBook:
         """This book laid over another: a key that this one has hides all tiers of that key below."""
         kept = (price for key, tiers in below._tiers.items() if key not in self._tiers for price in tiers)
-        return PriceBook((*kept, *self.prices), self.grants or below.grants)
+        return PriceBook((*kept, *self.prices), self.grants or below.grants, {**below.apart, **self.apart})
 
 
 def tiered_cost(amount: Decimal, tiers: tuple[Price, ...], already: Decimal = Decimal(0)) -> Decimal:
@@ -137,9 +144,13 @@ def shipped_book() -> PriceBook:
     """The price book inside the package, for all providers."""
     folder = files("cloudberth.cost").joinpath("prices")
     sources: dict[str, str] = json.loads(folder.joinpath("sources.json").read_text("utf-8"))
-    prices = _read_prices(StringIO(folder.joinpath("aws.csv").read_text("utf-8")), "aws.csv", sources)
+    apart: dict[str, list[str]] = json.loads(folder.joinpath("apart.json").read_text("utf-8"))
+    prices: list[Price] = []
+    for file in sorted(folder.iterdir(), key=lambda entry: entry.name):
+        if file.name.endswith(".csv") and file.name != "grants.csv":
+            prices += _read_prices(StringIO(file.read_text("utf-8")), file.name, sources)
     grants = _read_grants(StringIO(folder.joinpath("grants.csv").read_text("utf-8")), sources)
-    return PriceBook(prices, grants)
+    return PriceBook(prices, grants, {name: tuple(regions) for name, regions in apart.items()})
 
 
 def read_book(path: Path) -> PriceBook:

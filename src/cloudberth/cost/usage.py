@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
 
@@ -26,6 +26,7 @@ KB_PER_GB = Decimal(1024 * 1024)
 MB_PER_GB = Decimal(1024)
 
 Profile = Literal["small", "medium", "large"]
+PROFILES: tuple[Profile, ...] = get_args(Profile)
 Figure = Annotated[
     Decimal, Field(ge=0, le=10**12, allow_inf_nan=False), WithJsonSchema({"type": "number", "minimum": 0})
 ]
@@ -175,6 +176,8 @@ _BY_SIZE = {
     "medium": {"monthly_active_users": "500", "documents": "2000", "machine_launches": "40"},
     "large": {"monthly_active_users": "5000", "documents": "20000", "machine_launches": "150"},
 }
+_SETTLED = {"database_capacity_units": ("capacity_percent",)}
+"""Figures that a plan suggests with the help of a driver."""
 _BYTES_PER_TOKEN_IN = Decimal(4)
 _BYTES_PER_TOKEN_OUT = Decimal(250)
 """A streamed token arrives as one JSON event of about 250 bytes; a prompt token is about four bytes of
@@ -285,6 +288,20 @@ _FORMULAS: Mapping[str, Formula] = {
 }
 
 
+def default_of(key: str, profile: Profile) -> Decimal | None:
+    """A driver's default in a profile; None for figures that follow from others or from the plan."""
+    text = _BY_SIZE[profile].get(key) or _SAME.get(key)
+    return None if text is None else Decimal(text)
+
+
+def follows_from(key: str) -> tuple[str, ...]:
+    """The keys that a figure is worked out from, when it is not given; empty for what only the plan says."""
+    if key not in _FORMULAS:
+        return _SETTLED.get(key, ())
+    plans = (PlanFacts(zones=2), PlanFacts(zones=2, cdn=True, log_endpoint=True))
+    return tuple(dict.fromkeys(name for facts in plans for name in Figures(Usage(), facts).origins(key)))
+
+
 @dataclass
 class Figures:
     """Every usage figure of one estimate, worked out when asked for, with a record of what was asked."""
@@ -314,13 +331,20 @@ class Figures:
             return given
         if key in _FORMULAS:
             return _FORMULAS[key](self).quantize(Decimal("0.000001"))
-        return Decimal(_BY_SIZE[self.usage.profile].get(key) or _SAME[key])
+        default = default_of(key, self.usage.profile)
+        if default is None:
+            raise KeyError(key)
+        return default
 
-    def settle(self, key: str, value: Decimal, origins: tuple[str, ...] = ()) -> Decimal:
-        """The given figure, else a value that the plan suggests; recorded under the key with what it rests
-        on."""
+    def origins(self, key: str) -> tuple[str, ...]:
+        """The keys that this figure was worked out from here."""
+        self[key]
+        return self._origins[key]
+
+    def settle(self, key: str, value: Decimal) -> Decimal:
+        """The given figure, else a value that the plan suggests; recorded under the key."""
         given: Decimal | None = getattr(self.usage, key)
-        self._origins.setdefault(key, origins)
+        self._origins.setdefault(key, _SETTLED.get(key, ()))
         return self._values.setdefault(key, given if given is not None else value)
 
     def assumptions(self, keys: set[str]) -> tuple[Assumption, ...]:

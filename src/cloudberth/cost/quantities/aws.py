@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from cloudberth.cost.quantities import aws_compute, aws_data, aws_edge, aws_network, aws_operations
-from cloudberth.cost.quantities.registry import AccountFunction, QuantityFunction
+from cloudberth.cost.quantities.context import Context
+from cloudberth.cost.quantities.registry import AccountFunction, Cloud, QuantityFunction
+from cloudberth.cost.usage import PlanFacts
 
 PRICED: Mapping[str, QuantityFunction] = {
     "aws_autoscaling_group": aws_compute.autoscaling_group,
@@ -132,3 +134,18 @@ FREE: Mapping[str, str] = {
     "aws_wafv2_web_acl_logging_configuration": "a setting; the log group takes the records in and is billed",
 }
 """Type → why it costs nothing by itself."""
+
+
+def plan_facts(context: Context) -> PlanFacts:
+    """Machines, zones, secrets and endpoints of a plan."""
+    endpoints = context.of_type("aws_vpc_endpoint")
+    return PlanFacts(
+        machines=aws_compute.machine_count(context, context.figures.usage.app_machines_average),
+        zones=aws_network.zone_count(context),
+        secrets=len(context.of_type("aws_secretsmanager_secret")),
+        cdn=aws_network.cdn_in_front(context),
+        log_endpoint=any(str(e.get("service_name") or "").endswith(".logs") for e in endpoints),
+    )
+
+
+CLOUD = Cloud(name="aws", priced=PRICED, free=FREE, account=ACCOUNT, facts=plan_facts)

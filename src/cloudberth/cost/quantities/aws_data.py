@@ -148,11 +148,8 @@ def _mean_capacity(cluster: Resource | None, context: Context) -> Decimal | None
     low, high = number(scaling.get("min_capacity")), number(scaling.get("max_capacity"))
     if low is None or high is None:
         return None
-    return figures.settle(
-        "database_capacity_units",
-        low + (high - low) * figures["capacity_percent"] / 100,
-        ("capacity_percent",),
-    )
+    mean = low + (high - low) * figures["capacity_percent"] / 100
+    return figures.settle("database_capacity_units", mean)
 
 
 def replication_group(resource: Resource, context: Context) -> Iterator[Quantity]:

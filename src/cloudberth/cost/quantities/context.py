@@ -35,12 +35,13 @@ def number(value: Any) -> Decimal | None:
 
 @dataclass
 class Context:
-    """Immutable in effect: only the figures remember what was asked."""
+    """Immutable in effect: only the figures remember what was asked. provider: the cloud's name in price
+    keys."""
 
     plan: Plan
     figures: Figures
     region: str
-    provider: str = "aws"
+    provider: str
     _managed: tuple[Resource, ...] = field(init=False)
 
     def __post_init__(self) -> None:
