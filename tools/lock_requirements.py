@@ -6,7 +6,8 @@
 
 Each file is complete for its purpose, pins every package with the hashes of all its files, and holds for
 Python 3.11 and later on every platform that has wheels. A package stands with one version in all files
-but security.txt, because `./check` installs those on top of each other. Needs `uv` on the PATH (`python3 -m pip install uv`).
+but security.txt, because `./check` installs those on top of each other. Needs `uv` on the PATH
+(`python3 -m pip install uv`).
 """
 
 from __future__ import annotations
