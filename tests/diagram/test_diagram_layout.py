@@ -1,17 +1,18 @@
-"""Every layout is checked as geometry: nothing overlaps, no text leaves its box, no line runs through a card."""
+"""Layouts checked as geometry: nothing overlaps, no text leaves its box, no line runs through a card."""
 
 from __future__ import annotations
 
 from itertools import combinations, pairwise
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
 from cloudberth.infra.diagram import text
 from cloudberth.infra.diagram.geometry import Frame, Layout, Rect, Text
 from cloudberth.infra.diagram.labels import crosses, label_box
 from cloudberth.infra.diagram.layout import lay_out
 from cloudberth.infra.diagram.model import Edge, Node, Picture, Place, Role, Subnet, Tier, Traffic
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 
 ZONES = ("eu-central-1a", "eu-central-1b", "eu-central-1c", "eu-central-1d")
 WORDS = st.text(min_size=0, max_size=60)
@@ -39,7 +40,12 @@ def pictures(draw: st.DrawFn) -> Picture:
     pairs = [(one.id, other.id) for one in made for other in made if one is not other]
     chosen = draw(st.lists(st.sampled_from(pairs), max_size=24)) if pairs else []
     edges = tuple(
-        Edge(source, target, draw(st.sampled_from(Traffic)), draw(st.sampled_from(("", "HTTPS 443", "TCP 5001, 5002"))))
+        Edge(
+            source,
+            target,
+            draw(st.sampled_from(Traffic)),
+            draw(st.sampled_from(("", "HTTPS 443", "TCP 5001, 5002"))),
+        )
         for source, target in chosen
     )
     subnets = tuple(
@@ -84,7 +90,11 @@ def check_frames(layout: Layout) -> None:
     for frame in inwards:
         for one, other in combinations(frame_rects(layout, frame), 2):
             assert not one.overlaps(other)
-    for inner, outer in ((Frame.NETWORK, Frame.REGION), (Frame.PANEL, Frame.REGION), (Frame.ZONE, Frame.NETWORK)):
+    for inner, outer in (
+        (Frame.NETWORK, Frame.REGION),
+        (Frame.PANEL, Frame.REGION),
+        (Frame.ZONE, Frame.NETWORK),
+    ):
         for rect in frame_rects(layout, inner):
             assert any(around.holds(rect) for around in frame_rects(layout, outer))
     for rect in frame_rects(layout, Frame.PUBLIC, Frame.PRIVATE, Frame.DATA):
@@ -127,12 +137,24 @@ def check_routes(layout: Layout, picture: Picture) -> None:
                 assert page.holds(Rect(start[0], start[1], 0, 0))
                 for rect in (*rects.values(), *headings):
                     assert not crosses((start, end), rect), (route.edges[0], rect)
-        touched = {name for name, rect in rects.items() for leg in route.legs for point in leg.points
-                   if rect.grown(0.1).holds(Rect(*point, 0, 0))}  # fmt: skip
+        touched = {
+            name
+            for name, rect in rects.items()
+            for leg in route.legs
+            for point in leg.points
+            if rect.grown(0.1).holds(Rect(*point, 0, 0))
+        }
         assert touched == {name for edge in route.edges for name in (edge.source, edge.target)}
-        tips = [point for leg in route.legs for point, tip in ((leg.points[-1], leg.arrow_last), (leg.points[0], leg.arrow_first)) if tip]
+        tips = [
+            point
+            for leg in route.legs
+            for point, tip in ((leg.points[-1], leg.arrow_last), (leg.points[0], leg.arrow_first))
+            if tip
+        ]
         for edge in route.edges:
-            assert any(rects[edge.target].grown(0.1).holds(Rect(*tip, 0, 0)) for tip in tips), "no arrow at the target"
+            assert any(rects[edge.target].grown(0.1).holds(Rect(*tip, 0, 0)) for tip in tips), (
+                "no arrow at the target"
+            )
 
 
 def check_labels(layout: Layout) -> None:
@@ -140,7 +162,9 @@ def check_labels(layout: Layout) -> None:
     solid = [card.rect for card in layout.cards] + [one.rect for box in layout.boxes for one in box.texts]
     for route, rect in labels:
         assert not any(rect.overlaps(one) for one in solid)
-        assert any(crosses(segment, rect) for leg in route.legs for segment in leg.segments), "not on its line"
+        assert any(crosses(segment, rect) for leg in route.legs for segment in leg.segments), (
+            "not on its line"
+        )
         for other in layout.routes:
             if other is not route:
                 assert not any(crosses(segment, rect) for leg in other.legs for segment in leg.segments)
@@ -158,7 +182,9 @@ def check(picture: Picture) -> Layout:
     return layout
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+@settings(
+    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
+)
 @given(pictures())
 def test_any_picture_is_laid_out_without_collisions(picture: Picture) -> None:
     check(picture)
@@ -180,7 +206,9 @@ def test_zones_are_columns_in_order(count: int) -> None:
 
 
 def test_tiers_are_rows_from_the_internet_inwards() -> None:
-    made = tuple(Node(tier, Role.MACHINE, tier, Place.ZONES, tier=tier, zones=("a",)) for tier in reversed(Tier))
+    made = tuple(
+        Node(tier, Role.MACHINE, tier, Place.ZONES, tier=tier, zones=("a",)) for tier in reversed(Tier)
+    )
     layout = check(Picture("p", network="VPC", zones=("a", "b"), nodes=made))
     tops = {card.node.id: card.rect.y for card in layout.cards}
     assert tops["public"] < tops["private"] < tops["data"]
@@ -199,8 +227,14 @@ def test_a_node_over_several_zones_spans_their_columns() -> None:
 
 
 def test_parallel_edges_share_one_tree() -> None:
-    ends = tuple(Node(name, Role.MACHINE, name, Place.ZONES, tier=tier, zones=(zone,)) for name, tier, zone in
-                 (("one", Tier.PRIVATE, "a"), ("two", Tier.PRIVATE, "b"), ("db", Tier.DATA, "a")))  # fmt: skip
+    ends = tuple(
+        Node(name, Role.MACHINE, name, Place.ZONES, tier=tier, zones=(zone,))
+        for name, tier, zone in (
+            ("one", Tier.PRIVATE, "a"),
+            ("two", Tier.PRIVATE, "b"),
+            ("db", Tier.DATA, "a"),
+        )
+    )
     edges = (Edge("one", "db", Traffic.DATA, "SQL"), Edge("two", "db", Traffic.DATA, "SQL"))
     layout = check(Picture("p", network="VPC", zones=("a", "b"), nodes=ends, edges=edges))
     assert len(layout.routes) == 1
@@ -209,16 +243,29 @@ def test_parallel_edges_share_one_tree() -> None:
 
 
 def test_edges_that_would_become_ambiguous_stay_apart() -> None:
-    ends = tuple(Node(name, Role.MACHINE, name, Place.ZONES, tier=Tier.PRIVATE, zones=("a",)) for name in "abcd")
+    ends = tuple(
+        Node(name, Role.MACHINE, name, Place.ZONES, tier=Tier.PRIVATE, zones=("a",)) for name in "abcd"
+    )
     edges = (Edge("a", "c", Traffic.DATA), Edge("b", "c", Traffic.DATA), Edge("b", "d", Traffic.DATA))
     layout = check(Picture("p", network="VPC", zones=("a",), nodes=ends, edges=edges))
     assert len(layout.routes) == 2
 
 
 def test_two_bundles_never_share_a_stretch() -> None:
-    ends = tuple(Node(name, Role.MACHINE, name, Place.ZONES, tier=tier, zones=("a",)) for name, tier in
-                 (("one", Tier.PRIVATE), ("two", Tier.PRIVATE), ("db", Tier.DATA), ("cache", Tier.DATA)))  # fmt: skip
-    edges = (Edge("one", "db", Traffic.DATA, "a"), Edge("two", "db", Traffic.EGRESS, "b"), Edge("one", "cache", Traffic.DATA, "c"))
+    ends = tuple(
+        Node(name, Role.MACHINE, name, Place.ZONES, tier=tier, zones=("a",))
+        for name, tier in (
+            ("one", Tier.PRIVATE),
+            ("two", Tier.PRIVATE),
+            ("db", Tier.DATA),
+            ("cache", Tier.DATA),
+        )
+    )
+    edges = (
+        Edge("one", "db", Traffic.DATA, "a"),
+        Edge("two", "db", Traffic.EGRESS, "b"),
+        Edge("one", "cache", Traffic.DATA, "c"),
+    )
     layout = check(Picture("p", network="VPC", zones=("a", "b"), nodes=ends, edges=edges))
     taken: set[tuple[tuple[float, float], tuple[float, float]]] = set()
     for route in layout.routes:
@@ -227,7 +274,9 @@ def test_two_bundles_never_share_a_stretch() -> None:
         taken |= own
 
 
-def units(start: tuple[float, float], end: tuple[float, float]) -> list[tuple[tuple[float, float], tuple[float, float]]]:
+def units(
+    start: tuple[float, float], end: tuple[float, float]
+) -> list[tuple[tuple[float, float], tuple[float, float]]]:
     """A stretch as lattice steps, each from its smaller end."""
     (x1, y1), (x2, y2) = sorted((start, end))
     if x1 == x2:
@@ -274,6 +323,9 @@ def test_flowing_facts_keeps_order_limits_and_lines(parts: list[str], limit: flo
 
 
 def test_widths_are_those_of_helvetica() -> None:
-    assert text.width("Hello, World", 1000) == 722 + 556 + 222 + 222 + 556 + 278 + 278 + 944 + 556 + 333 + 222 + 556
+    assert (
+        text.width("Hello, World", 1000)
+        == 722 + 556 + 222 + 222 + 556 + 278 + 278 + 944 + 556 + 333 + 222 + 556
+    )
     assert text.width("W", 10, bold=True) == 9.44
     assert text.width("負荷", 10) == 20

@@ -22,7 +22,7 @@ def base(address: str) -> str:
 
 
 class Links:
-    """References of a plan, resolved to its resources and data sources."""
+    """References of a plan, resolved to its resources and data sources; everything in order of addresses."""
 
     def __init__(self, plan: Plan) -> None:
         self.plan = plan
@@ -30,7 +30,7 @@ class Links:
         self._by_type: dict[str, list[Resource]] = {}
         self._by_identity: dict[str, list[Resource]] = {}
         self._named: dict[str, tuple[Resource, ...]] = {}
-        for resource in plan.resources:
+        for resource in sorted(plan.resources, key=lambda one: one.address):
             if resource.action is Action.DELETE:
                 continue
             self._by_base.setdefault(base(resource.address), []).append(resource)
@@ -42,7 +42,7 @@ class Links:
         self._naming: dict[str, list[Resource]] | None = None
 
     def of_type(self, *types: str) -> Iterator[Resource]:
-        """Managed resources of these types, type by type in plan order."""
+        """Managed resources of these types, type by type."""
         for name in types:
             yield from self._by_type.get(name, ())
 

@@ -30,7 +30,7 @@ _LINES = {
     Traffic.DATA: ("#0f766e", "1.8", ""),
     Traffic.COPY: ("#0f766e", "1.8", "7 4"),
     Traffic.EGRESS: ("#b45309", "1.8", "2 4"),
-    Traffic.MANAGEMENT: ("#64748b", "1.5", "5 4"),
+    Traffic.MANAGEMENT: ("#526072", "1.5", "5 4"),
 }
 """Colour, width and dash of each kind; the dash also tells them apart for those who do not see the colour."""
 _FRAMES = {

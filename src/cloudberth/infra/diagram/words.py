@@ -31,6 +31,8 @@ def subtitle_of(plan: Plan) -> str:
 def other_resources(resources: Sequence[Resource]) -> Node:
     """One node that counts what the picture has no place for."""
     counts = Counter(one.type for one in resources)
-    shown = [f"{count} × {kind}" for kind, count in counts.most_common()]
+    shown = [
+        f"{count} × {kind}" for kind, count in sorted(counts.items(), key=lambda item: (-item[1], item[0]))
+    ]
     captions = (*shown[:2], f"and {len(shown) - 2} more types" if len(shown) > 3 else "".join(shown[2:3]))
     return Node("other", Role.OTHER, "Other resources", Place.REGION, captions, detail="\n".join(shown[:40]))

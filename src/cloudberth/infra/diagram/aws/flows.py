@@ -68,7 +68,7 @@ def words_of(group: Resource) -> frozenset[str]:
 
 
 def flows(links: Links) -> Iterator[Flow]:
-    """Everything that rules let in, in plan order."""
+    """Everything that rules let in."""
     groups = tuple(links.of_type(GROUP))
     for rule in links.of_type(_INGRESS):
         yield from _of_rule(links, rule, groups, "referenced_security_group_id")

@@ -143,7 +143,7 @@ def _notes(plan: Plan, drawn: Sequence[Drawn]) -> tuple[str, ...]:
     counts = Counter(words for one in _left(plan, drawn) if (words := _setting(one.type)))
     if not plan.resources:
         return ("The plan holds no resources.",)
-    most = counts.most_common()
+    most = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
     parts = ", ".join(f"{count} {words}" for words, count in most[:_NOTED])
     if len(most) > _NOTED:
         parts += f" and {sum(count for _, count in most[_NOTED:])} other settings"

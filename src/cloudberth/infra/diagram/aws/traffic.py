@@ -109,7 +109,7 @@ def edges(links: Links, drawn: Sequence[Drawn]) -> Iterator[Edge]:
 
 
 def public_ranges(links: Links, drawn: Sequence[Drawn]) -> tuple[str, ...]:
-    """Address ranges that may open the load balancers, in plan order."""
+    """Address ranges that may open the load balancers."""
     scene = Scene(links, drawn)
     found = [
         one
