@@ -189,5 +189,12 @@ def test_a_price_that_became_unknown_is_not_taken_for_a_saving() -> None:
     assert (found.unknown_before, found.unknown_after) == (0, 2)
 
 
+def test_a_resource_of_unknown_price_that_goes_is_a_change_without_a_sum() -> None:
+    found = compare(estimated(plan(NAT, region="sa-east-1")), estimated(plan(region="sa-east-1")))
+    (change,) = found.changes
+    assert (change.resource, change.delta, change.unknown_before) == ("aws_nat_gateway.this", 0, 2)
+    assert not change.certain
+
+
 def test_a_difference_from_nothing_has_no_percentage() -> None:
     assert compare(estimated(plan()), estimated(plan(NAT))).percent is None

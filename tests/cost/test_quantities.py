@@ -170,6 +170,11 @@ def test_a_balancers_zones_are_counted_in_a_list_of_unknown_ids() -> None:
     assert amount(estimated(balancer), "public IPv4 addresses, 2 zones") == 2 * 730
 
 
+def test_unknown_items_of_a_list_are_counted_when_the_list_itself_is_not_there() -> None:
+    balancer = resource("aws_lb.this", {}, unknown={"subnets": [True, True, True]})
+    assert amount(estimated(balancer), "public IPv4 addresses, 3 zones") == 3 * 730
+
+
 def test_a_balancer_in_unknown_subnets_has_an_unknown_number_of_addresses() -> None:
     found = estimated(resource("aws_lb.this", {}, unknown={"subnets": True}))
     (line,) = [ln for ln in found.lines if ln.quantity.label.startswith("public IPv4")]

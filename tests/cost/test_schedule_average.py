@@ -41,6 +41,12 @@ def test_a_weekend_round_the_end_of_the_week() -> None:
     assert Decimal("1.28") < found < Decimal("1.30")  # 60 of 168 hours off: 2 * 108 / 168 = 1.2857
 
 
+def test_a_day_of_the_month_or_a_weekday_is_enough_when_both_are_named() -> None:
+    # Every first of a month and every Monday: 12 + 52 days of 2027, three of which are both.
+    found = average(Decimal(0), steps(("0 0 1 * MON", 1), ("0 12 * * *", 0)))
+    assert found == Decimal(61) / 730
+
+
 def test_different_time_zones_are_compared_in_utc() -> None:
     # 08:00 in Tokyo is 23:00 UTC of the day before, 23:00 UTC is the other step: eight hours a day are left.
     mixed = [Step("0 8 * * *", Decimal(5), "Asia/Tokyo"), Step("0 7 * * *", Decimal(1), "UTC")]

@@ -83,7 +83,7 @@ def _allowances(quantities: tuple[Quantity, ...], grants: Iterable[Grant]) -> di
         for sku in grant.skus:
             for index, quantity in enumerate(quantities):
                 key = quantity.price
-                if left <= 0 or quantity.missing:
+                if left <= 0:
                     continue
                 if key.provider == grant.provider and f"{key.service}/{key.sku}" == sku:
                     part = min(left, quantity.amount - free_parts[index])

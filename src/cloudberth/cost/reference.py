@@ -115,7 +115,7 @@ def _services(book: PriceBook) -> Iterator[str]:
 
 def _allowances(grants: Iterable[Grant]) -> Iterator[str]:
     yield "## Free allowances\n"
-    yield "What an account gets every month, once over all resources and regions. An estimate takes it as unused;"
+    yield "What an account gets every month, once over all resources. An estimate takes it as unused;"
     yield "`usage.free_allowances: false` leaves it out.\n"
     yield "| allowance | amount | unit | as of | |"
     yield "|---|---:|---|---|---|"
