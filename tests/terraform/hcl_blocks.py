@@ -1,7 +1,7 @@
-"""Reads HCL as far as tests need it: blocks, their labels, nested blocks, and arguments with the text of their expressions.
+"""Reads HCL as far as tests need it: blocks with labels, nested blocks, and arguments as text.
 
-`read(text)` raises ValueError with the line when braces, quotes or here-documents do not close. Expressions are
-kept as text (`normal` makes two of them comparable); what they mean is Terraform's business.
+`read(text)` raises ValueError with the line when braces, quotes or here-documents do not close. Expressions
+are kept as text (`normal` makes two of them comparable); what they mean is Terraform's business.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ class Block:
     blocks: tuple[Block, ...] = ()
 
     def nested(self, *types: str) -> Iterator[Block]:
-        """Blocks directly inside, by type; a `dynamic "x"` counts as an `x`, with the arguments of its content."""
+        """Blocks directly inside, by type; a `dynamic "x"` counts as an `x` with what its content holds."""
         for block in self.blocks:
             made = block
             if block.type == "dynamic":
@@ -84,7 +84,7 @@ def _body(text: str, at: int) -> tuple[dict[str, str], tuple[Block, ...], int]:
 
 
 def _expression_end(text: str, at: int) -> int:
-    """Where the expression that begins here ends: the first line break outside brackets, strings and here-documents."""
+    """Where the expression ends: the first line break outside brackets, strings and here-documents."""
     start, closers = at, ""
     while at < len(text):
         character = text[at]

@@ -14,8 +14,9 @@ CLOUDS = tuple(sorted(path.name for path in TERRAFORM.iterdir() if (path / "main
 
 @dataclass(frozen=True)
 class Contract:
-    """variables: name → type as HCL writes it. outputs: of the root. module_outputs: of each module, in the order
-    of the page. additional: outputs that a module of one cloud may have besides, as (cloud, module) → names.
+    """variables: name → type as HCL writes it. outputs: of the root. module_outputs: of each module.
+
+    additional: outputs that a module of one cloud may have besides, as (cloud, module) → names.
     """
 
     modules: tuple[str, ...]
@@ -27,9 +28,7 @@ class Contract:
 
 def contract() -> Contract:
     text = (TERRAFORM / "CONTRACT.md").read_text(encoding="utf-8")
-    sections = {
-        title: body for title, body in re.findall(r"^## (.+)\n((?:(?!^## ).*\n?)*)", text, re.MULTILINE)
-    }
+    sections = dict(re.findall(r"^## (.+)\n((?:(?!^## ).*\n?)*)", text, re.MULTILINE))
     rows = {
         title: re.findall(r"^\| `?(\w+)`? \| (.+) \|$", body, re.MULTILINE)
         for title, body in sections.items()

@@ -1,4 +1,4 @@
-"""Every argument of the HCL against the provider's schema, without Terraform: also in branches that no plan takes."""
+"""Every argument of the HCL against the provider's schema: also in branches that no plan takes."""
 
 from __future__ import annotations
 

@@ -20,7 +20,7 @@ FILES = sorted(path for cloud in CLOUDS for path in (TERRAFORM / cloud).rglob("*
 PROVIDERS = {"aws": {"aws": "hashicorp/aws"}}
 """Cloud → the providers its HCL may use, and where they come from."""
 
-# Values that another module makes: Terraform checks them when the cloud does, and no text says more than that.
+# Values that another module makes: they are checked when the cloud takes them.
 WIRED = re.compile(
     r"_?(id|arn|secret|security_groups?|group|bucket|firewall|origin|policies|facts|secrets|balancer|metric|zones?|addresses)$"
 )

@@ -32,6 +32,7 @@ output "missing" {
     var.cdn.enabled && !local.behind_cdn ? ["The CDN is off: CloudFront needs a certificate in us-east-1. Set domain.zone, so that one can be issued there."] : [],
     local.behind_cdn ? ["Behind the CDN an answer must begin within 60 seconds: blocking calls that take longer fail, streaming ones do not."] : [],
     var.network.nat == "none" && var.network.existing == null ? ["No NAT gateway: machines reach only the S3 and interface endpoints; images, packages and models must come from there."] : [],
+    var.network.existing != null && !contains(var.access.allowed_cidrs, "0.0.0.0/0") ? ["The machines open the public address themselves: the addresses of your network's NAT gateways must be among access.allowed_cidrs."] : [],
     try(!var.database.multi_zone, false) ? ["The database stands in one zone: it is down when that zone is. Set database.multi_zone."] : [],
     try(!var.database.deletion_protection, false) ? ["The database is not protected against deletion. Set database.deletion_protection."] : [],
     try(var.cache.replicas == 0, false) ? ["The cache has no replica: waiting tasks are lost with its node. Set cache.replicas and cache.multi_zone."] : [],

@@ -30,7 +30,7 @@ variable "region" {
 }
 
 variable "app" {
-  description = "The application: its name and version (for tags), and the path that answers 200 on a machine that is ready."
+  description = "The application: its name (a tag of everything), its version, and the path that answers 200 on a machine that is ready."
   type = object({
     name        = string
     version     = string
@@ -108,6 +108,11 @@ variable "access" {
   validation {
     condition     = length(var.access.allowed_cidrs) > 0 && alltrue([for cidr in var.access.allowed_cidrs : can(cidrhost(cidr, 0))])
     error_message = "access.allowed_cidrs needs at least one range such as 203.0.113.0/24; 0.0.0.0/0 is everybody."
+  }
+
+  validation {
+    condition     = length(var.access.allowed_cidrs) <= 25
+    error_message = "access.allowed_cidrs holds at most 25 ranges: a security group has room for 60 rules, and each range takes two. Join neighbouring ranges."
   }
 
   validation {
@@ -392,7 +397,7 @@ variable "secrets" {
 }
 
 variable "secret_references" {
-  description = "Secrets that exist in Secrets Manager: name in the application → ARN or name of the secret."
+  description = "Secrets that exist in Secrets Manager: name in the application → ARN or name of the secret. One that is encrypted with a key of your own needs a key policy that lets the machines decrypt."
   type        = map(string)
   nullable    = false
 

@@ -70,6 +70,11 @@ resource "aws_autoscaling_group" "app" {
     max_healthy_percentage = 200
   }
 
+  # A machine that is still starting, or ends its last answers, holds up the end of the group.
+  timeouts {
+    delete = "30m"
+  }
+
   dynamic "tag" {
     for_each = merge(var.tags, { Name = local.groups.app.name })
 

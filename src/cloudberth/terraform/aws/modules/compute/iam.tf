@@ -110,7 +110,7 @@ resource "aws_iam_role_policy" "boot" {
       {
         Sid      = "SayHowTheStartWent"
         Effect   = "Allow"
-        Action   = ["autoscaling:CompleteLifecycleAction", "autoscaling:RecordLifecycleActionHeartbeat", "autoscaling:SetInstanceHealth"]
+        Action   = ["autoscaling:CompleteLifecycleAction", "autoscaling:SetInstanceHealth"]
         Resource = ["arn:${data.aws_partition.current.partition}:autoscaling:${var.region}:${local.account}:autoScalingGroup:*:autoScalingGroupName/${each.value.name}"]
       },
     ]

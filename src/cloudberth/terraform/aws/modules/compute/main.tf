@@ -83,7 +83,7 @@ resource "aws_launch_template" "this" {
 
     content {
       resource_type = tag_specifications.value
-      tags          = merge(var.tags, { Name = each.value.name, Group = each.key })
+      tags          = merge(var.tags, { Name = each.value.name, Group = each.key, Release = local.stack.release })
     }
   }
 

@@ -50,6 +50,11 @@ resource "aws_autoscaling_group" "stateful" {
     max_healthy_percentage = 100
   }
 
+  # A machine that is still starting, or ends its last answers, holds up the end of the group.
+  timeouts {
+    delete = "30m"
+  }
+
   dynamic "tag" {
     for_each = merge(var.tags, { Name = local.groups.stateful.name })
 

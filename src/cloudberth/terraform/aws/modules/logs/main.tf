@@ -7,15 +7,15 @@ locals {
 
   queries = {
     errors = <<-EOT
-      fields @timestamp, @log, coalesce(severity, level) as severity, coalesce(message, msg, @message) as text
-      | filter severity in ["ERROR", "CRITICAL", "FATAL", "PANIC", "error", "fatal", "panic"]
+      fields @timestamp, @log, coalesce(severity, level) as grade, coalesce(message, msg, @message) as text
+      | filter grade in ["ERROR", "CRITICAL", "FATAL", "PANIC", "error", "fatal", "panic"]
       | sort @timestamp desc
       | limit 200
     EOT
 
     errors-by-service = <<-EOT
-      fields coalesce(severity, level) as severity
-      | filter severity in ["ERROR", "CRITICAL", "FATAL", "PANIC", "error", "fatal", "panic"]
+      fields coalesce(severity, level) as grade
+      | filter grade in ["ERROR", "CRITICAL", "FATAL", "PANIC", "error", "fatal", "panic"]
       | stats count(*) as errors by @log, bin(1h)
       | sort errors desc
     EOT

@@ -66,7 +66,7 @@ resource "aws_iam_policy" "read" {
     Version = "2012-10-17"
     Statement = [{
       Effect = "Allow"
-      Action = ["secretsmanager:GetSecretValue", "secretsmanager:DescribeSecret"]
+      Action = ["secretsmanager:GetSecretValue"]
       # A policy without a resource is not valid: with no secret at all, it names a prefix that holds none.
       Resource = length(local.readable) > 0 ? local.readable : ["${local.secret_prefix}${var.name}/*"]
     }]
