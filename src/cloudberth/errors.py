@@ -49,7 +49,7 @@ class InvalidInput(CloudberthError):
 class Problem:
     """One thing that is wrong in a file, with its place.
 
-    line and column count from 1; 0 when the file has no such place. path: ``storage.lifecycle[0].after_days``.
+    line and column count from 1; 0 when the file has no such place. path: ``storage.lifecycle[0].tier``.
     """
 
     file: str
@@ -91,7 +91,7 @@ class EngineMissing(EngineError):
 
 
 class Rejected(EngineError):
-    """Terraform, or a provider, said no. problems: every error with its file, line and resource address (`path`)."""
+    """Terraform, or a provider, said no. problems: every error with file, line and resource address (`path`)."""
 
     def __init__(self, problems: tuple[Problem, ...], *, hint: str = "") -> None:
         self.problems = problems

@@ -50,9 +50,11 @@ def application(deployment: Deployment) -> App:
     return app_of(deployment)
 
 
-def lay_out(deployment: Deployment, backend: workspace.Backend = workspace.LOCAL) -> dict[str, str]:
-    """The workspace's files, path → text."""
-    return workspace.lay_out(deployment, application(deployment), backend)
+def lay_out(
+    deployment: Deployment, backend: workspace.Backend = workspace.LOCAL, *, guarded: bool = True
+) -> dict[str, str]:
+    """The workspace's files, path → text. guarded: whether data is protected against deletion."""
+    return workspace.lay_out(deployment, application(deployment), backend, guarded=guarded)
 
 
 def rehearse_plan(

@@ -48,7 +48,7 @@ def init(output: Path, given: tuple[str, ...], list_questions: bool, yes: bool, 
 
     if list_questions:
         for question in QUESTIONS:
-            out.print(f"[bold]{question.key}[/bold]  {question.text}  [dim]{question.default or ''}[/dim]")
+            out.print(f"[bold]{question.key}[/bold]  {question.text}  [dim]{question.default}[/dim]")
         return
     if output.exists() and not force:
         raise Refused(
@@ -56,9 +56,10 @@ def init(output: Path, given: tuple[str, ...], list_questions: bool, yes: bool, 
         )
     answers = _given(given, {question.key for question in QUESTIONS})
     for question in QUESTIONS:
-        if question.key in answers or yes:
+        moot = question.depends_on and not answers.get(question.depends_on)
+        if yes or moot or question.key in answers:
             continue
-        answers[question.key] = click.prompt(question.text, default=question.default or "", err=True)
+        answers[question.key] = click.prompt(question.text, default=question.default, err=True)
     text = starter(answers)
     _write(output, text)
     out.print(f"Wrote {output}. Next: berth plan {output}")
@@ -162,7 +163,7 @@ def releases(old: str | None, new: str | None, as_json: bool) -> None:
 
     if old is None:
         known = list(versions("dify"))
-        print_json(known) if as_json else [out.print(version) for version in known]
+        print_json(known) if as_json else click.echo("\n".join(known))
         return
     changes = environment_changes(app("dify", old), app("dify", new))
     print_json(asdict(changes)) if as_json else out.print(describe(changes), markup=False)

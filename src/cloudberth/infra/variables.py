@@ -12,8 +12,11 @@ from cloudberth.deployment.model import Deployment
 from cloudberth.errors import InvalidInput
 
 
-def root_variables(deployment: Deployment, app: App) -> dict[str, Any]:
-    """Everything that goes into ``terraform.tfvars.json``. No secret is among it."""
+def root_variables(deployment: Deployment, app: App, *, guarded: bool = True) -> dict[str, Any]:
+    """Everything that goes into ``terraform.tfvars.json``. No secret is among it.
+
+    guarded: False takes the guards against deletion off, which `berth down --delete-data` needs.
+    """
     return {
         "name": deployment.name,
         "region": deployment.region,
@@ -22,9 +25,9 @@ def root_variables(deployment: Deployment, app: App) -> dict[str, Any]:
         "network": deployment.network.model_dump(),
         "access": deployment.access.model_dump(),
         "compute": _compute(deployment, app),
-        "database": _database(deployment, app),
+        "database": _database(deployment, app, guarded=guarded),
         "cache": deployment.cache.model_dump() if deployment.cache else None,
-        "storage": _storage(deployment),
+        "storage": _storage(deployment, guarded=guarded),
         "cdn": {"enabled": deployment.storage.cdn, "paths": of_app.cdn_paths(app)},
         "secrets": {name: secret.model_dump() for name, secret in sorted(app.secrets.items())},
         "secret_references": deployment.secret_references,
@@ -52,17 +55,18 @@ def _compute(deployment: Deployment, app: App) -> dict[str, Any]:
     }
 
 
-def _database(deployment: Deployment, app: App) -> dict[str, Any] | None:
+def _database(deployment: Deployment, app: App, *, guarded: bool) -> dict[str, Any] | None:
     if deployment.database is None:
         return None
     return deployment.database.model_dump() | {
         "name": app.databases[0] if app.databases else deployment.name.replace("-", "_"),
         "names": list(app.databases),
         "extensions": list(app.extensions),
+        "deletion_protection": deployment.database.deletion_protection and guarded,
     }
 
 
-def _storage(deployment: Deployment) -> dict[str, Any]:
-    wanted = ("versioning", "lifecycle", "noncurrent_days", "abort_multipart_days", "force_destroy")
+def _storage(deployment: Deployment, *, guarded: bool) -> dict[str, Any]:
+    wanted = ("versioning", "lifecycle", "noncurrent_days", "abort_multipart_days")
     values = deployment.storage.model_dump()
-    return {name: values.get(name, False) for name in wanted}
+    return {name: values[name] for name in wanted} | {"force_destroy": not guarded}

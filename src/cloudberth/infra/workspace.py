@@ -64,11 +64,13 @@ def s3_backend(state: State, name: str, region: str, bucket: str) -> Backend:
     )
 
 
-def lay_out(deployment: Deployment, app: App, backend: Backend = LOCAL) -> dict[str, str]:
-    """The whole workspace as relative path → text."""
+def lay_out(
+    deployment: Deployment, app: App, backend: Backend = LOCAL, *, guarded: bool = True
+) -> dict[str, str]:
+    """The whole workspace as relative path → text. guarded: whether data is protected against deletion."""
     files = dict(_module_files(deployment.cloud))
     files |= {f"stack/{path}": text for path, text in stack(app, deployment).items()}
-    files["terraform.tfvars.json"] = _json(root_variables(deployment, app))
+    files["terraform.tfvars.json"] = _json(root_variables(deployment, app, guarded=guarded))
     files["backend.tf.json"] = _json(backend.document())
     files[".gitignore"] = ".terraform/\nterraform.tfstate*\n*.tfplan\n"
     return dict(sorted(files.items()))

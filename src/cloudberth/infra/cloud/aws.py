@@ -20,8 +20,8 @@ from botocore.exceptions import (
 from cloudberth.errors import BackendError, Kind, NotFound, PermissionDenied, Unavailable
 
 _DENIED = {
-    "403", "AccessDenied", "AccessDeniedException", "ExpiredToken", "ExpiredTokenException",
-    "InvalidAccessKeyId", "InvalidClientTokenId", "SignatureDoesNotMatch", "UnrecognizedClientException", "AuthFailure",
+    "403", "AccessDenied", "AccessDeniedException", "AuthFailure", "ExpiredToken", "ExpiredTokenException",
+    "InvalidAccessKeyId", "InvalidClientTokenId", "SignatureDoesNotMatch", "UnrecognizedClientException",
 }  # fmt: skip
 _ABSENT = {"404", "NoSuchBucket", "NotFound", "ResourceNotFoundException"}
 _THROTTLED = {
@@ -48,7 +48,7 @@ class AwsAccount:
 
     def _client(self, service: str) -> Any:
         # A session of our own: boto3's shared one keeps the credentials that it saw first.
-        return boto3.Session().client(service, config=self._config)  # type: ignore[call-overload]
+        return boto3.Session().client(service, config=self._config)
 
     def account_id(self) -> str:
         with _mapped("aws sts"):

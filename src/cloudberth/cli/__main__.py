@@ -1,0 +1,5 @@
+"""``python -m cloudberth.cli``."""
+
+from cloudberth.cli.main import main
+
+main()
