@@ -18,7 +18,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from cloudberth.deployment import document as documents
-from cloudberth.deployment import interpolation, reading, rules, wording
+from cloudberth.deployment import interpolation, reading, rules, syntax, wording
 from cloudberth.deployment.document import Document, Path
 from cloudberth.deployment.facts import facts
 from cloudberth.deployment.model import CustomFile, Deployment, DeploymentFile, DifyFile
@@ -27,6 +27,8 @@ from cloudberth.errors import InvalidDeployment, Problem
 
 CLOUDS = ("aws",)
 _ROUNDS = 12
+_LONGEST = 1000
+"""Characters of a message; longer ones only come from files that are not meant to be read by people."""
 _KINDS: Mapping[str, type[DeploymentFile]] = {"dify": DifyFile, "custom": CustomFile}
 
 
@@ -46,16 +48,24 @@ def load_text(
         raise _unreadable(file, _TOO_LARGE, "is this the right file?")
     document = documents.read(text.removeprefix("\ufeff"), file)
     if not document.readable:
-        raise InvalidDeployment(tuple(document.problems))
+        raise InvalidDeployment(tuple(map(_presentable, document.problems)))
     unset = interpolation.fill_in(document, os.environ if environment is None else environment)
     deployment, found = _checked(document)
     unset_places = {(problem.line, problem.column) for problem in unset}
     found = [problem for problem in found if (problem.line, problem.column) not in unset_places]
     filled = [scalar for _, scalar in document.scalars() if scalar.filled]
-    everything = [interpolation.concealed(each, filled) for each in (*document.problems, *unset, *found)]
+    everything = [
+        _presentable(interpolation.concealed(each, filled)) for each in (*document.problems, *unset, *found)
+    ]
     if everything or deployment is None:
         raise InvalidDeployment(_in_order(everything))
     return deployment.deployment()
+
+
+def _presentable(problem: Problem) -> Problem:
+    """The problem as one printable line, whatever the file holds."""
+    path, what, hint = (syntax.printable(text) for text in (problem.path, problem.what, problem.hint))
+    return Problem(problem.file, problem.line, problem.column, path, what[:_LONGEST], hint[:_LONGEST])
 
 
 def _in_order(problems: Iterable[Problem]) -> tuple[Problem, ...]:
