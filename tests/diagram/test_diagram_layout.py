@@ -226,6 +226,17 @@ def test_a_node_over_several_zones_spans_their_columns() -> None:
     assert cards["wide"].y == cards["narrow"].y
 
 
+def test_a_copy_stands_beside_what_it_copies() -> None:
+    facts = (("db", "a"), ("cache", "a"), ("replica", "b"))
+    made = tuple(
+        Node(name, Role.DATABASE, name, Place.ZONES, tier=Tier.DATA, zones=(zone,)) for name, zone in facts
+    )
+    copy = (Edge("cache", "replica", Traffic.COPY),)
+    layout = check(Picture("p", network="VPC", zones=("a", "b"), nodes=made, edges=copy))
+    tops = {card.node.id: card.rect.y for card in layout.cards}
+    assert tops["db"] < tops["cache"] == tops["replica"]
+
+
 def test_parallel_edges_share_one_tree() -> None:
     ends = tuple(
         Node(name, Role.MACHINE, name, Place.ZONES, tier=tier, zones=(zone,))

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from cloudberth.infra.diagram.cards import card_height, line, make_card
 from cloudberth.infra.diagram.geometry import GRID, Box, Card, Frame, Ink, Part, Rect, Text
-from cloudberth.infra.diagram.model import Node, Picture, Place, Subnet, Tier
+from cloudberth.infra.diagram.model import Node, Picture, Place, Subnet, Tier, Traffic
 
 HALF = GRID / 2
 PILL_WIDTH = 132
@@ -83,12 +84,13 @@ def lay_out_network(picture: Picture) -> NetworkPart | None:
     y = zones_top + _ZONE_HEADING
     boxes: list[Box] = []
     cards: list[Card] = []
+    copies = {edge.target: edge.source for edge in picture.edges if edge.traffic is Traffic.COPY}
     for tier in Tier:
         tier_nodes = [node for node in nodes if (node.tier or Tier.PRIVATE) is tier]
         subnets = [subnet for subnet in picture.subnets if subnet.tier is tier]
         if not tier_nodes and not subnets:
             continue
-        tier_cards, height = _tier_cards(_slots(tier_nodes, columns.zones), columns, y)
+        tier_cards, height = _tier_cards(_slots(tier_nodes, columns.zones, copies), columns, y)
         cards += tier_cards
         boxes += _subnet_boxes(subnets, columns, y, height)
         y += height + _TIER_GAP
@@ -113,20 +115,25 @@ def _columns(picture: Picture) -> _Columns:
     return _Columns(zones, card, tuple(start + index * step for index in range(len(zones))))
 
 
-def _slots(nodes: list[Node], zones: tuple[str, ...]) -> list[_Slot]:
-    """Each node in the first line of its tier where its columns are free."""
+def _slots(nodes: list[Node], zones: tuple[str, ...], copies: Mapping[str, str]) -> list[_Slot]:
+    """Each node in the first line of its tier where its columns are free; a copy beside its source if it can.
+
+    copies: id of a copy → id of what it copies.
+    """
     taken: list[set[int]] = []
-    slots = []
+    slots: dict[str, _Slot] = {}
     for node in nodes:
         at = [zones.index(zone) for zone in node.zones if zone in zones] or [0, len(zones) - 1]
         first, last = min(at), max(at)
         span = set(range(first, last + 1))
-        row = next((i for i, used in enumerate(taken) if not used & span), len(taken))
+        source = slots.get(copies.get(node.id, ""))
+        rows = [*([source.line] if source else []), *range(len(taken))]
+        row = next((row for row in rows if not taken[row] & span), len(taken))
         if row == len(taken):
             taken.append(set())
         taken[row] |= span
-        slots.append(_Slot(node, row, first, last))
-    return slots
+        slots[node.id] = _Slot(node, row, first, last)
+    return list(slots.values())
 
 
 def _tier_cards(slots: list[_Slot], columns: _Columns, top: float) -> tuple[list[Card], float]:

@@ -49,9 +49,8 @@ def _machines(links: Links, group: Resource) -> Iterator[str]:
     """How many of which type, and how many of them on spot."""
     types = _types(links, group)
     count = span(group.get("min_size"), group.get("max_size"))
-    first = types[0] if types else "machine type by requirements"
     more = f" (or {counted(len(types) - 1, 'other type')})" if len(types) > 1 else ""
-    yield f"{count} × {first}{more}"
+    yield f"{count} × {types[0]}{more}" if types else f"{count} machine{'' if count == '1' else 's'}"
     spread = group.get("mixed_instances_policy.0.instances_distribution.0", {})
     share = spread.get("on_demand_percentage_above_base_capacity", 100) if spread else 100
     if isinstance(share, int | float) and share < 100:

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 
 from cloudberth.infra.diagram.aws import compute, services, stores, traffic
 from cloudberth.infra.diagram.aws.catalog import KINDS, SETTINGS
-from cloudberth.infra.diagram.aws.drawn import Drawn, addresses, counted, label_of, titled
+from cloudberth.infra.diagram.aws.drawn import Drawn, addresses, counted, label_of
 from cloudberth.infra.diagram.aws.subnets import Ground, ground_of
 from cloudberth.infra.diagram.crowd import thin_out
 from cloudberth.infra.diagram.links import Links, text_of
@@ -106,7 +106,7 @@ def _in_zones(links: Links, ground: Ground, same: Sequence[Resource]) -> Drawn:
     size = text_of(first.values, "instance_type", "node_type", "instance_class", "launch_type")
     label = label_of(links, first)
     captions = (
-        titled(label, "") if label else "",
+        label,
         f"{len(same)} × {size}" if size else counted(len(same), "instance") if len(same) > 1 else "",
     )
     node = Node(
@@ -144,7 +144,7 @@ def _notes(plan: Plan, drawn: Sequence[Drawn]) -> tuple[str, ...]:
     if not plan.resources:
         return ("The plan holds no resources.",)
     most = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
-    parts = ", ".join(f"{count} {words}" for words, count in most[:_NOTED])
+    parts = ", ".join(f"{words} ({count})" for words, count in most[:_NOTED])
     if len(most) > _NOTED:
-        parts += f" and {sum(count for _, count in most[_NOTED:])} other settings"
+        parts += f", other settings ({sum(count for _, count in most[_NOTED:])})"
     return (f"Not drawn: {parts}.",) if parts else ()

@@ -100,7 +100,7 @@ def _zone_name(subnet: Resource, subnets: Sequence[Resource]) -> str:
 
 
 def _sorted_zones(places: Iterable[tuple[Tier, str]]) -> tuple[str, ...]:
-    return tuple(sorted({zone for _, zone in places}))
+    return tuple(sorted({zone for _, zone in places}, key=lambda zone: (zone.startswith("Zone "), zone)))
 
 
 def _tier(links: Links, subnet: Resource) -> Tier:

@@ -140,10 +140,7 @@ def _entry(scene: Scene) -> Iterator[Edge]:
     for item in scene.of_role(Role.BALANCER):
         balancer = item.resources[0]
         way = [*_before(scene, balancer), item.node.id]
-        label = (
-            ", ".join(one for one in listeners(scene.links, balancer) if not one.endswith("redirects"))
-            or "TCP"
-        )
+        label = ", ".join(one for one in listeners(scene.links, balancer) if not one.endswith("redirects"))
         sources = [cdn.node.id for cdn in cdns if _fronts(scene.links, cdn.resources[0], balancer)]
         if _open_to_users(scene, item, bool(sources)):
             yield Edge(USERS, way[0], Traffic.USER, label)
