@@ -119,11 +119,12 @@ def _pip_of_the_machine(site: Site) -> list[str]:
     )
 
 
-def _install_locked(site: Site, name: str) -> str:
+def _install_locked(site: Site, name: str, *, compiled: bool = True) -> str:
+    """Install a lock file. compiled: make bytecode now; not worth it for packages that are used in part."""
     lock = site.requirements(name)
     count = locked_packages(lock.read_text(encoding="utf-8"))
     command = [str(site.python), "-m", "pip", "install", "--progress-bar=raw", "--no-deps"]
-    command += ["--require-hashes", "-r", str(lock)]
+    command += ["--require-hashes", "--compile" if compiled else "--no-compile", "-r", str(lock)]
     site.run(command, f"installing requirements/{name}.txt", count)
     return f"{count} packages"
 
@@ -135,12 +136,12 @@ def install_runtime(site: Site) -> str:
 
 def install_dev(site: Site) -> str:
     """What `./check` needs on top."""
-    return _install_locked(site, "dev")
+    return _install_locked(site, "dev", compiled=False)
 
 
 def install_security(site: Site) -> str:
     """The scanner of the rendered Terraform."""
-    return _install_locked(site, "security")
+    return _install_locked(site, "security", compiled=False)
 
 
 def install_terraform(site: Site) -> str:
