@@ -74,7 +74,7 @@ def test_a_small_production_costs_what_the_sum_by_hand_says() -> None:
         "volume gp3": "2.40",  # 30 * 0.08
         "db.t4g.medium single-az": "47.45",  # 730 * 0.065
         "storage gp3 single-az": "3.45",  # 30 * 0.115
-        "cache.t4g.small valkey, 1 nodes": "18.688",  # 730 * 0.0256
+        "cache.t4g.small valkey, 1 node": "18.688",  # 730 * 0.0256
         "dashboard": "0",  # three are free
         "data out to the internet": "4.50",  # (150 - 100 free) * 0.09
         "data between zones": "1.00",  # 50 * 2 directions * 0.01

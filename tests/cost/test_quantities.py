@@ -257,15 +257,20 @@ def test_backups_are_free_up_to_the_allocated_storage() -> None:
     assert amount(much, "backups over the free") == 60  # 100 + 6 days of 10, less the free 100
 
 
-def test_long_performance_insights_is_unknown_and_a_week_is_free() -> None:
-    values = {"engine": "postgres", "instance_class": "db.m7g.large", "performance_insights_enabled": True}
-    week = estimated(resource("aws_db_instance.this", {**values, "performance_insights_retention_period": 7}))
-    years = estimated(
-        resource("aws_db_instance.this", {**values, "performance_insights_retention_period": 731})
-    )
-    assert quantities(week, "Performance Insights") == []
-    (line,) = [ln for ln in years.unknown if ln.quantity.label.startswith("Performance")]
-    assert line.reason.startswith("long")
+@pytest.mark.parametrize(
+    ("insights", "billed"),
+    [
+        ({"performance_insights_enabled": True, "performance_insights_retention_period": 7}, False),
+        ({"performance_insights_enabled": False, "performance_insights_retention_period": 731}, False),
+        ({"performance_insights_enabled": True, "performance_insights_retention_period": 731}, True),
+        ({"database_insights_mode": "standard"}, False),
+        ({"database_insights_mode": "advanced"}, True),
+    ],
+)
+def test_insights_beyond_the_free_week_are_unknown(insights: dict[str, Any], billed: bool) -> None:
+    values = {"engine": "postgres", "instance_class": "db.m7g.large", "allocated_storage": 20, **insights}
+    found = estimated(resource("aws_db_instance.this", values))
+    assert [line.reason[:8] for line in found.unknown] == (["insights"] if billed else [])
 
 
 def aurora(**values: Any) -> list[Resource]:
@@ -314,6 +319,14 @@ def test_valkey_is_not_priced_as_redis() -> None:
         found = estimated(resource("aws_elasticache_replication_group.this", {**values, "engine": engine}))
         price[engine] = found.monthly
     assert price == {"valkey": Decimal("0.052") * 730, "redis": Decimal("0.065") * 730}
+
+
+@pytest.mark.parametrize(("kept", "held"), [(0, None), (1, None), (7, 12), (None, None)])
+def test_one_snapshot_of_a_cache_is_free(kept: int | None, held: int | None) -> None:
+    values = {"engine": "valkey", "node_type": "cache.t4g.small", "num_cache_clusters": 1}
+    cache = resource("aws_elasticache_replication_group.this", {**values, "snapshot_retention_limit": kept})
+    found = [q.amount for q in quantities(estimated(cache, cache_gb=2), "cache snapshots")]
+    assert found == ([] if held is None else [held])
 
 
 def lifecycle(*rules: dict[str, Any]) -> Resource:

@@ -84,6 +84,8 @@ class Usage(BaseModel):
     """Container images that a machine pulls when it starts."""
     database_used_percent: Percent | None = _unit("%")
     """Share of the database's allocated storage that holds data (backups are of used storage)."""
+    cache_gb: Figure | None = _unit("GB")
+    """Data in the cache (its snapshots are that large)."""
     disk_used_percent: Percent | None = _unit("%")
     """Share of a data volume that holds data (snapshots store used blocks)."""
     daily_change_percent: Percent | None = _unit("%")
@@ -172,9 +174,14 @@ _SAME = {
     "noncurrent_percent": "5", "logs_compression_percent": "15", "alarm_emails": "100",
 }  # fmt: skip
 _BY_SIZE = {
-    "small": {"monthly_active_users": "50", "documents": "200", "machine_launches": "5"},
-    "medium": {"monthly_active_users": "500", "documents": "2000", "machine_launches": "40"},
-    "large": {"monthly_active_users": "5000", "documents": "20000", "machine_launches": "150"},
+    "small": {"monthly_active_users": "50", "documents": "200", "machine_launches": "5", "cache_gb": "0.5"},
+    "medium": {"monthly_active_users": "500", "documents": "2000", "machine_launches": "40", "cache_gb": "1"},
+    "large": {
+        "monthly_active_users": "5000",
+        "documents": "20000",
+        "machine_launches": "150",
+        "cache_gb": "3",
+    },
 }
 _SETTLED = {"database_capacity_units": ("capacity_percent",)}
 """Figures that a plan suggests with the help of a driver."""

@@ -8,13 +8,15 @@ from typing import Any
 
 from cloudberth.cost.model import Quantity
 from cloudberth.cost.quantities.aws_compute import incremental_copies
-from cloudberth.cost.quantities.context import Context, Meter, number
+from cloudberth.cost.quantities.context import Context, Meter, counted, number
 from cloudberth.cost.usage import HOURS, MB_PER_GB
 from cloudberth.infra.plan import Resource
 
 GP3_LARGE_GB = Decimal(400)
 """From this size RDS gp3 for PostgreSQL includes 12,000 IOPS and 500 MB/s instead of 3,000 and 125."""
 FREE_INSIGHTS_DAYS = 7
+FREE_CACHE_SNAPSHOTS = 1
+"""One snapshot of a running cache is kept free of charge."""
 _ENGINES = {"postgres": "rds-postgres"}
 _CACHE_ENGINES = {"valkey": "elasticache-valkey", "redis": "elasticache-redis"}
 _TIERS = {
@@ -74,13 +76,12 @@ def _db_backup(resource: Resource, context: Context, allocated: Decimal | None) 
 
 
 def _insights(resource: Resource, meter: Meter) -> Iterator[Quantity]:
+    """A week of Performance Insights is free; longer, or Database Insights in advanced mode, is not."""
     days = number(resource.get("performance_insights_retention_period")) or Decimal(FREE_INSIGHTS_DAYS)
-    if resource.get("performance_insights_enabled") is True and days > FREE_INSIGHTS_DAYS:
-        kind = resource.get("instance_class")
-        why = "long retention of Performance Insights is billed per vCPU, which the plan does not say"
-        yield meter.fixed(
-            f"Performance Insights, {days} days, {kind}", "rds", None, "vCPU-month", None, why=why
-        )
+    long = resource.get("performance_insights_enabled") is True and days > FREE_INSIGHTS_DAYS
+    if long or resource.get("database_insights_mode") == "advanced":
+        why = "insights beyond the free week are billed per vCPU, which the plan does not say"
+        yield meter.fixed(f"insights, {days} days", "rds", None, "vCPU-month", None, why=why)
 
 
 def _db_logs(resource: Resource, context: Context) -> Iterator[Quantity]:
@@ -159,7 +160,14 @@ def replication_group(resource: Resource, context: Context) -> Iterator[Quantity
     nodes = _cache_nodes(resource)
     hours = None if nodes is None else nodes * HOURS
     service = _CACHE_ENGINES.get(engine, f"elasticache-{engine}")
-    yield meter.fixed(f"{kind or 'node'} {engine}, {nodes or '?'} nodes", service, kind, "hour", hours)
+    label = f"{kind or 'node'} {engine}, {counted(nodes, 'node')}"
+    yield meter.fixed(label, service, kind, "hour", hours)
+    kept = number(resource.get("snapshot_retention_limit")) or Decimal(0)
+    if kept > FREE_CACHE_SNAPSHOTS:
+        held = context.figures["cache_gb"] * (kept - FREE_CACHE_SNAPSHOTS)
+        yield Meter(context, resource, "backup").usage(
+            f"cache snapshots, {kept} kept", "elasticache", "backup", "GB-month", held, ("cache_gb",)
+        )
 
 
 def _cache_nodes(resource: Resource) -> Decimal | None:

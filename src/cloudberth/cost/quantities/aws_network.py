@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from decimal import Decimal
 
 from cloudberth.cost.model import Quantity
-from cloudberth.cost.quantities.context import Context, Meter, number
+from cloudberth.cost.quantities.context import Context, Meter, counted, number
 from cloudberth.cost.usage import HOURS
 from cloudberth.infra.plan import Resource
 
@@ -42,7 +42,7 @@ def endpoint(resource: Resource, context: Context) -> Iterator[Quantity]:
     zones = context.count(resource, "subnet_ids", "aws_subnet")
     hours = None if zones is None else zones * HOURS
     service = str(resource.get("service_name") or "?").split(".", 3)[-1]
-    label = f"endpoint {service}, {zones or '?'} zones"
+    label = f"endpoint {service}, {counted(zones, 'zone')}"
     yield meter.fixed(label, "vpc-endpoint-interface", "hour", "hour", hours, why="number of zones not known")
     peers = [e for e in context.of_type("aws_vpc_endpoint") if e.get("vpc_endpoint_type") == "Interface"]
     share = context.figures["endpoint_gb"] / len(peers)
@@ -108,7 +108,7 @@ def _balancer_addresses(resource: Resource, context: Context) -> Iterator[Quanti
     zones = context.count(resource, "subnets", "aws_subnet") or context.count(resource, "subnet_mapping")
     hours = None if zones is None else zones * HOURS
     yield Meter(context, resource, "network").fixed(
-        f"public IPv4 addresses, {zones or '?'} zones", "public-ipv4", "address", "hour", hours,
+        f"public IPv4 addresses, {counted(zones, 'zone')}", "public-ipv4", "address", "hour", hours,
         why="number of zones not known",
     )  # fmt: skip
 

@@ -33,6 +33,11 @@ def number(value: Any) -> Decimal | None:
     return result if result.is_finite() else None
 
 
+def counted(count: Decimal | int | None, what: str) -> str:
+    """``1 node``, ``3 nodes``, ``? nodes``."""
+    return f"{'?' if count is None else count} {what}{'' if count == 1 else 's'}"
+
+
 @dataclass
 class Context:
     """Immutable in effect: only the figures remember what was asked. provider: the cloud's name in price
