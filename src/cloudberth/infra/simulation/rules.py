@@ -99,11 +99,6 @@ def open_question(block: Mapping[str, Value], *names: str) -> bool:
     return any(block.get(name) is UNKNOWN for name in names)
 
 
-def surely_given(block: Mapping[str, Value], name: str) -> bool:
-    """Whether an argument or block is set and known; an unknown one may still turn out to be null."""
-    return given(block, name) and block.get(name) is not UNKNOWN
-
-
 # ---- checks of one value -----------------------------------------------------------------------------------
 
 
@@ -173,7 +168,7 @@ def json_object(value: Value) -> str | None:
 
 def conflicting(*names: str, block: str = "") -> Combination:
     def judge(values: Mapping[str, Value]) -> tuple[str, str] | None:
-        present = [name for name in names if surely_given(values, name)]
+        present = [name for name in names if given(values, name)]
         return (present[1], f"{present[0]} conflicts with {present[1]}") if len(present) > 1 else None
 
     return Combination(block, judge)
@@ -181,11 +176,10 @@ def conflicting(*names: str, block: str = "") -> Combination:
 
 def exactly_one_of(*names: str, block: str = "") -> Combination:
     def judge(values: Mapping[str, Value]) -> tuple[str, str] | None:
-        present = [name for name in names if surely_given(values, name)]
-        undecided = any(values.get(name) is UNKNOWN for name in names)
-        if len(present) == 1 or (undecided and not present):
+        present = [name for name in names if given(values, name)]
+        if len(present) == 1 or (not present and open_question(values, *names)):
             return None
-        return (present or list(names))[0], f"exactly one of {', '.join(names)} must be set"
+        return (present or list(names))[-1], f"exactly one of {', '.join(names)} must be set"
 
     return Combination(block, judge)
 
