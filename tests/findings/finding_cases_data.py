@@ -183,6 +183,19 @@ case(
     reported=[database(apply_immediately=True)],
     silent=[database(apply_immediately=False), database()],
 )
+case(
+    "database.windows-overlap",
+    reported=[
+        database(backup_window="03:00-04:00", maintenance_window="sun:03:30-sun:04:30"),
+        database(backup_window="23:30-00:30", maintenance_window="sat:00:00-sat:01:00"),
+        cluster(preferred_backup_window="01:00-02:00", preferred_maintenance_window="sun:23:00-mon:01:30"),
+    ],
+    silent=[
+        database(backup_window="02:00-03:00", maintenance_window="sun:03:00-sun:04:00"),
+        database(backup_window="02:00-03:00", unknown={"maintenance_window": True}),
+        database(backup_window="nightly", maintenance_window="sun:03:00-sun:04:00"),
+    ],
+)
 
 # The cache.
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 from finding_plans import resource
 
-from cloudberth.findings.context import Companions, Context, base
+from cloudberth.findings.context import Companions, Context
+from cloudberth.findings.references import base
 from cloudberth.infra.plan import Plan, Resource
 
 VERSIONING = "aws_s3_bucket_versioning"
@@ -74,13 +75,6 @@ def test_only_what_exists_after_the_plan_is_seen() -> None:
     gone = resource("aws_lb.a", action=Action.DELETE)
     context = Context(Plan((gone, resource("aws_lb.b"))))
     assert [r.address for r in context.of_type("aws_lb")] == ["aws_lb.b"]
-
-
-@pytest.mark.parametrize(
-    ("size", "production"), [("small", False), ("medium", True), ("large", True), (None, True)]
-)
-def test_production(size: str | None, production: bool) -> None:
-    assert Context(Plan(()), size).production is production
 
 
 @pytest.mark.parametrize(

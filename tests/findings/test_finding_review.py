@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 from finding_plans import resource, sample
@@ -128,3 +129,24 @@ def test_the_page_of_the_reference_is_fresh() -> None:
         "run: python -m cloudberth.findings.reference > docs/reference/findings.md"
     )
     assert page.count("\n### ") == len(catalogue())
+
+
+def test_a_large_plan_is_reviewed_in_seconds() -> None:
+    """1,200 resources in repeated modules; a rule that looks at all pairs of pairs would take minutes."""
+    resources = []
+    for number in range(200):
+        module = f"module.tenant[{number}]."
+        bucket, group = f"{module}aws_s3_bucket.files", f"{module}aws_security_group.app"
+        pending = {"bucket": True, "security_group_id": True}
+        resources += [
+            resource(bucket),
+            resource(f"{module}aws_s3_bucket_versioning.files", unknown=pending, references=[bucket]),
+            resource(f"{module}aws_s3_bucket_policy.files", unknown=pending, references=[bucket]),
+            resource(group),
+            resource(f"{module}aws_vpc_security_group_egress_rule.a", unknown=pending, references=[group]),
+            resource(f"{module}aws_db_instance.a", references=[group]),
+        ]
+    started = time.monotonic()
+    findings = review(Plan(tuple(resources)))
+    assert time.monotonic() - started < 20
+    assert sum(finding.id == "storage.public-access-guard-missing" for finding in findings) == 200

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
 from cloudberth.findings.bundle import Bundle, read_bundle
+from cloudberth.findings.references import References, base
 from cloudberth.findings.values import at
 from cloudberth.infra.plan import Plan, Resource
 
-_KEY = re.compile(r"\[[^\]]*\]")
-_MODULE = re.compile(r"(?:module\.[^.\[]+(?:\[[^\]]*\])?\.)*")
 _IDENTITIES = ("id", "arn", "name", "bucket", "identifier", "cluster_identifier", "replication_group_id")
 
 
@@ -45,13 +43,9 @@ class Context:
         self._stack = dict(stack or {})
         self._by_type: dict[str, list[Resource]] = {}
         self._data = [resource for resource in plan.resources if resource.data]
+        self._references = References((*plan.managed(), *self._data))
         for resource in plan.managed():
             self._by_type.setdefault(resource.type, []).append(resource)
-
-    @property
-    def production(self) -> bool:
-        """Everything but the small size, which is documented as one for trying out."""
-        return self.size != "small"
 
     def of_type(self, *types: str) -> Iterator[Resource]:
         """Managed resources of these types that exist after the plan, type by type in plan order."""
@@ -88,65 +82,23 @@ class Context:
             return True
         if node.known and not node.partly_unknown:
             return self.refers(candidate, owner) and not _identities(owner)
-        named = {base(r.address) for r in self.of_type(owner.type) if self.refers(candidate, r)}
+        addresses = self._references.targets(candidate).get(owner.type, frozenset())
+        named = {base(address) for address in addresses}
         if not named:
             return None if node.unknown or node.partly_unknown else False
         room = len(list(node.children())) if node.known else len(named) if attribute.endswith("s") else 1
         if base(owner.address) not in named:
             return False
-        return self.refers(candidate, owner) if len(named) <= room else None
+        return owner.address in addresses if len(named) <= room else None
 
     def refers(self, source: Resource, target: Resource) -> bool:
-        """Whether source's configuration names target.
-
-        A reference without a key names every instance, except where source and target are instances of the
-        same ``for_each``: then each belongs to the one with its own key.
-        """
-        return any(self._names(source, reference, target) for reference in source.references)
-
-    def _names(self, source: Resource, reference: str, target: Resource) -> bool:
-        if reference == target.address:
-            return True
-        if base(reference) != base(target.address) or not _same_module(source, reference, target):
-            return False
-        if reference.endswith("]"):
-            return _last_key(reference) == _last_key(target.address)
-        if target.key is None or source.key is None or source.key == target.key:
-            return True
-        return not self._has_instance(target, source.key)
-
-    def _has_instance(self, target: Resource, key: str | int) -> bool:
-        bare = base(target.address)
-        return any(r.key == key and base(r.address) == bare for r in self._by_type.get(target.type, ()))
+        """Whether source's configuration names target."""
+        return self._references.refers(source, target)
 
     @cached_property
     def bundle(self) -> Bundle:
         """What runs on the machines: the given stack and everything readable in the plan's user data."""
         return read_bundle(self.plan, self._stack)
-
-
-def base(address: str) -> str:
-    """An address without its keys: ``module.a["x"].aws_subnet.b[0]`` → ``module.a.aws_subnet.b``."""
-    return _KEY.sub("", address)
-
-
-def _last_key(address: str) -> str:
-    return address[address.rindex("[") :] if address.endswith("]") else ""
-
-
-def _module(address: str) -> str:
-    """``module.a["x"].aws_subnet.b[0]`` → ``module.a["x"].``."""
-    match = _MODULE.match(address)
-    return match.group(0) if match else ""
-
-
-def _same_module(source: Resource, reference: str, target: Resource) -> bool:
-    """Whether a reference can mean the target's instance of a module that is itself repeated."""
-    named, wanted = _module(reference), _module(target.address)
-    if "[" in named:
-        return named == wanted
-    own = _module(source.address)
-    return own == wanted or base(own) != base(wanted)
 
 
 def _identities(resource: Resource) -> tuple[str, ...]:

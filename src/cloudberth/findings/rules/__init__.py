@@ -19,6 +19,7 @@ from cloudberth.findings.rules import (
     aws_registry,
     aws_secrets,
     aws_storage,
+    aws_windows,
     containers,
 )
 from cloudberth.findings.rules.registry import Hit, Rule, RuleInfo, rules
@@ -40,6 +41,7 @@ MODULES = (
     aws_registry,
     aws_secrets,
     aws_storage,
+    aws_windows,
     containers,
 )
 """Named so that importing this package is seen to register their rules."""

@@ -235,7 +235,7 @@ def single_zone(context: Context) -> Iterator[Hit]:
         yield Hit("", f"Every subnet lies in {names.pop()}.")
 
 
-@relation_rule(
+@rule(
     "network.data-in-public-subnet",
     Severity.MEDIUM,
     "Database or cache in a public subnet",
@@ -244,9 +244,12 @@ def single_zone(context: Context) -> Iterator[Hit]:
     remedy="Put the subnet group into subnets without a route to an internet gateway.",
     types=("aws_db_subnet_group", "aws_elasticache_subnet_group"),
 )
-def data_in_public_subnet(group: Resource, context: Context) -> str | None:
-    public = [s.address for s in _public_subnets(context) if context.points_at(group, "subnet_ids", s)]
-    return f"{public[0]} has a route from the internet." if public else None
+def data_in_public_subnet(context: Context) -> Iterator[Hit]:
+    public = tuple(_public_subnets(context))
+    for group in context.of_type("aws_db_subnet_group", "aws_elasticache_subnet_group"):
+        used = [subnet.address for subnet in public if context.points_at(group, "subnet_ids", subnet)]
+        if used:
+            yield Hit(group.address, f"{used[0]} has a route from the internet.")
 
 
 def _public_subnets(context: Context) -> Iterator[Resource]:
