@@ -1,0 +1,68 @@
+"""The pictures of our own examples, from plans that real Terraform made in a rehearsal."""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+
+import pytest
+from test_diagram_aws import arrows, by_role, only
+from test_diagram_layout import check
+
+from cloudberth import pipeline
+from cloudberth.infra.diagram import draw, picture_of
+from cloudberth.infra.diagram.model import Role, Traffic
+from cloudberth.infra.plan import Plan
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+NAMES = ("dify-aws", "dify-aws-medium", "dify-aws-large", "custom-aws")
+
+pytestmark = pytest.mark.terraform
+
+
+@cache
+def rehearsed(name: str) -> Plan:
+    return pipeline.rehearse_plan(pipeline.read(EXAMPLES / f"{name}.yaml"))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_it_is_laid_out_without_collisions_and_with_all_its_labels(name: str) -> None:
+    layout = check(picture_of(rehearsed(name)))
+    assert [route.edges[0].label for route in layout.routes if route.edges[0].label and not route.label] == []
+    assert len(draw(rehearsed(name)).encode()) < 120_000
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_nothing_that_our_modules_make_is_unknown_to_the_picture(name: str) -> None:
+    assert by_role(picture_of(rehearsed(name)), Role.OTHER) == []
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_both_groups_reach_database_cache_bucket_secrets_and_logs(name: str) -> None:
+    picture = picture_of(rehearsed(name))
+    found = {(source, target) for source, target, _, _ in arrows(picture)}
+    for machine in ("app", "stateful"):
+        assert (machine, "database") in found
+        assert (machine, "cache") in found
+        assert (machine, "endpoint") in found
+    reached = {edge.target for edge in picture.edges if edge.traffic is Traffic.MANAGEMENT}
+    assert {node.id for node in by_role(picture, Role.SECRETS) + by_role(picture, Role.LOGS)} <= reached
+    assert ("balancer", "app") in found
+    assert ("balancer", "stateful") not in found
+
+
+def test_the_large_example_has_what_makes_it_large() -> None:
+    picture = picture_of(rehearsed("dify-aws-large"))
+    assert len(picture.zones) == 3
+    assert len(by_role(picture, Role.NAT)) == 3
+    assert only(picture, Role.DATABASE).title == "Aurora PostgreSQL"
+    assert len(by_role(picture, Role.STANDBY)) == 2
+    assert ("waf", "cdn", Traffic.USER, "") in arrows(picture)
+
+
+def test_the_small_example_shows_plain_http_and_one_of_each() -> None:
+    picture = picture_of(rehearsed("dify-aws"))
+    assert ("users", "gateway", Traffic.USER, "HTTP 80") in arrows(picture)
+    assert len(by_role(picture, Role.NAT)) == 1
+    assert by_role(picture, Role.STANDBY) == []
+    assert picture.subtitle.startswith("Terraform plan rehearsed with simulated providers (schemas aws 6.")
