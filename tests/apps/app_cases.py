@@ -11,6 +11,7 @@ from cloudberth.apps.catalog import app_of
 from cloudberth.apps.model import App
 from cloudberth.deployment.loader import load
 from cloudberth.deployment.model import Deployment
+from cloudberth.environment.template import resolve
 from cloudberth.environment.wire import wire
 
 RELEASES = ("1.15.0", "1.17.1")
@@ -45,6 +46,11 @@ def secret(name: str) -> str:
     if name == "agent_server_secret_key":
         return "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY"
     return f"s3cr3t/{name}+@:"[:30]
+
+
+def by_terraform(text: str) -> str:
+    """What Terraform makes of a stack template with these facts (compared in test_terraform_text.py)."""
+    return resolve(text.replace("${urlencode(cache.username)}", FACTS["cache"]["username"]), FACTS, str)
 
 
 def deployment(text: str = "", *, size: str = "small", version: str | None = None) -> Deployment:

@@ -1,8 +1,8 @@
 """Pydantic models of what each container of Dify reads, made from documented names, types and defaults.
 
-`DIFY` comes from ``dify_settings.csv`` (Dify 1.15.0's settings classes, see tools/dify_settings.py); names that
-these classes do not have, but that the image or a later release reads, are listed with the place that says so. The
-others are written down here. No model takes an unknown name.
+The model of the API image comes from ``dify_settings.csv`` (Dify 1.15.0's settings classes, see
+tools/dify_settings.py); names that these classes do not have, but that the image or a later release reads,
+are listed with the place that says so. The others are written down here. No model takes an unknown name.
 """
 
 from __future__ import annotations
@@ -144,7 +144,7 @@ def dify_model(release: str) -> type[Strict]:
 
 
 class PluginDaemon(Strict):
-    """langgenius/dify-plugin-daemon: its configuration struct (0.6.x), as far as an installation on AWS uses it."""
+    """langgenius/dify-plugin-daemon: its configuration struct (0.6.x), as far as AWS needs it."""
 
     SERVER_PORT: Port
     SERVER_KEY: Text
@@ -202,7 +202,7 @@ class PluginDaemon(Strict):
 
 
 class Web(Strict):
-    """langgenius/dify-web: what the container's start script hands to the pages (docs, web.env of the release)."""
+    """langgenius/dify-web: what the start script hands to the pages (docs, web.env of the release)."""
 
     CONSOLE_API_URL: HttpAddress
     APP_API_URL: HttpAddress

@@ -96,7 +96,10 @@ services:
   jobs:
     image: example.com/shop:1.2.3
     command: [work]
-    resources: {small: {cpu: 1, memory_mb: 512}, medium: {cpu: 2, memory_mb: 1024}, large: {cpu: 4, memory_mb: 2048}}
+    resources:
+      small: {cpu: 1, memory_mb: 512}
+      medium: {cpu: 2, memory_mb: 1024}
+      large: {cpu: 4, memory_mb: 2048}
   runner:
     image: example.com/runner:2
     port: 9000

@@ -89,7 +89,7 @@ def test_every_service_of_a_group_is_contained(release: str, group: str) -> None
 
 @pytest.mark.parametrize("release", RELEASES)
 def test_nothing_starts_before_the_boot_program(release: str) -> None:
-    """`always` and `unless-stopped` would start containers after a reboot, before disks and secrets are there."""
+    """`always` and `unless-stopped` would start containers before disks and secrets are there."""
     for group in GROUPS:
         for name, service in compose(stack(*dify(version=release)), group)["services"].items():
             once = "profiles" in service

@@ -143,7 +143,7 @@ def test_agent_settings_have_the_names_of_1_17() -> None:
 
 
 def test_trap_08_no_sentinel_and_no_cluster(app: App, environments: dict[str, dict[str, str]]) -> None:
-    """TLS is ignored with either, and Celery cannot use a cluster: one plain endpoint, the event bus named."""
+    """TLS is ignored with either, and Celery cannot use a cluster: one plain endpoint."""
     for environment in of_api_image(app, environments).values():
         assert not any("SENTINEL" in name or "CLUSTERS" in name for name in environment)
         assert environment["EVENT_BUS_REDIS_URL"].startswith("rediss://")
@@ -205,7 +205,7 @@ def test_trap_14_the_daemons_database_tls(environments: dict[str, dict[str, str]
 
 
 def test_the_daemon_verifies_redis_without_a_file_of_its_own(environments: dict[str, dict[str, str]]) -> None:
-    """CERT_REQUIRED makes it ask for REDIS_SSL_CA_CERTS and stop; CERT_OPTIONAL verifies with the system's."""
+    """CERT_REQUIRED makes it ask for REDIS_SSL_CA_CERTS ; CERT_OPTIONAL takes the system's."""
     daemon = environments["plugin_daemon"]
     assert daemon["REDIS_SSL_CERT_REQS"] == "CERT_OPTIONAL"
     assert "REDIS_SSL_CA_CERTS" not in daemon
@@ -483,7 +483,7 @@ def test_streams_do_not_queue_behind_ten_others(environments: dict[str, dict[str
 
 
 def test_memory_fits_the_machines(release: str) -> None:
-    """2 GiB for everything ended in restarts elsewhere: limits of a group fit its machine, with 5 % to spare."""
+    """2 GiB for everything ended in restarts elsewhere: limits fit the machine, with 5 % to spare."""
     from cloudberth.apps.model import in_group
     from cloudberth.deployment.facts import facts
 

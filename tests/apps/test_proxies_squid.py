@@ -34,7 +34,9 @@ def test_squid_reads_them_without_a_warning(proxy: str, tmp_path: Path) -> None:
     path = tmp_path / "squid.conf"
     path.write_text(config_of(proxy))
     done = subprocess.run([program("squid"), "-k", "parse", "-f", str(path)], capture_output=True, text=True)
-    said = [line for line in done.stderr.splitlines() if "WARNING" in line or "ERROR" in line or "FATAL" in line]
+    said = [
+        line for line in done.stderr.splitlines() if "WARNING" in line or "ERROR" in line or "FATAL" in line
+    ]
     assert done.returncode == 0, done.stderr
     assert said == []
 

@@ -54,7 +54,8 @@ def local(config: str, ports: dict[str, int], listen: int, folder: Path) -> str:
     config = config.replace("127.0.0.1:8079", f"127.0.0.1:{free_port()}")
     config = config.replace("pid /run/nginx.pid", f"pid {folder}/nginx.pid")
     temporary = "".join(
-        f"  {kind}_temp_path {folder}/{kind};\n" for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
+        f"  {kind}_temp_path {folder}/{kind};\n"
+        for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
     )
     config = config.replace("real_ip_recursive on;", "real_ip_recursive on; set_real_ip_from 127.0.0.1;")
     return config.replace("http {\n", "http {\n" + temporary, 1)
@@ -114,7 +115,7 @@ def test_hooks_learn_their_public_address(router: Router) -> None:
 
 
 def test_the_load_balancers_word_is_passed_on(router: Router) -> None:
-    """The client is the last address that a trusted proxy did not add itself; what a client claims is dropped."""
+    """The client is the last address that no trusted proxy has; what a client claims is dropped."""
     _, answer = router.ask(
         "/v1/x", X_Forwarded_Proto="https", X_Forwarded_For="6.6.6.6, 203.0.113.7, 10.40.3.4"
     )

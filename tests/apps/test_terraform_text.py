@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from app_cases import FACTS, dify, secret
+from app_cases import FACTS, by_terraform, dify, secret
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -22,7 +22,10 @@ pytestmark = pytest.mark.terraform
 MAIN = """
 variable "facts" { type = any }
 output "texts" {
-  value = { for file in fileset("${path.module}/texts", "**") : file => templatefile("${path.module}/texts/${file}", var.facts) }
+  value = {
+    for file in fileset("${path.module}/texts", "**") :
+    file => templatefile("${path.module}/texts/${file}", var.facts)
+  }
 }
 """
 # What is special to Terraform, to Compose, to nginx and to our own grammar, and whatever else there is.
@@ -91,6 +94,9 @@ def test_the_whole_stack_of_dify(tmp_path: Path) -> None:
     done = filled_in(files, tmp_path / "root")
     assert set(done) == set(files)
     for path, text in done.items():
+        assert text == by_terraform(files[path]), (
+            "the rehearsals of the boot program start from the same text"
+        )
         left = resolve(text, {"machine": {"id": "i-1"}}, secret)
         assert "database.host" not in left
         assert "${" not in left or path.endswith("router.conf")

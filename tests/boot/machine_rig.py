@@ -1,4 +1,4 @@
-"""A machine to rehearse the boot program on: a folder for its disk, recorded programs instead of the real ones.
+"""A machine to rehearse the boot program on: a folder for its disk, programs that write down calls.
 
 Every program that `boot.py` starts is one script that writes down how it was called and answers from a small
 state (secrets, release marker, disk). `rules` make a call fail, once or always.
@@ -22,17 +22,16 @@ from typing import Any
 SOURCE = Path(__file__).resolve().parents[2] / "src/cloudberth"
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "apps"))
 
-from app_cases import FACTS, dify, secret
+from app_cases import FACTS, by_terraform, dify, secret  # noqa: E402
 
-from cloudberth.apps.stack import stack
-from cloudberth.environment.template import resolve
+from cloudberth.apps.stack import stack  # noqa: E402
 
 MACHINE = "i-0123456789abcdef0"
 VOLUME = "vol-0a1b2c3d4e5f67890"
 REGISTRY_PASSWORD = "eyJwYXlsb2FkIjoicmVnaXN0cnkifQ=="
 PROGRAMS = ("aws", "blkid", "docker", "findmnt", "mkfs.ext4", "mount", "resize2fs", "systemctl")
 
-FAKE = r'''#!/bin/sh
+FAKE = r"""#!/bin/sh
 # Writes down how it was called, then answers from files. In the shell, since a start calls it thirty times.
 S=@STATE@
 read -r number < "$S/number"; number=$((number + 1)); echo $number > "$S/number"
@@ -51,15 +50,18 @@ for rule in "$S"/rules/*/; do
     exit "$code"
 done
 
-after() { want=$1; shift; while [ $# -gt 0 ]; do [ "$1" = "$want" ] && { printf %s "$2"; return; }; shift; done; }
+after() {
+    want=$1; shift
+    while [ $# -gt 0 ]; do [ "$1" = "$want" ] && { printf %s "$2"; return; }; shift; done
+}
 case "$name $1 $2" in
     "aws secretsmanager "*) id=$(after --secret-id "$@"); /bin/cat "$S/secrets/${id##*/}" ;;
     "aws ssm get-parameter") printf '{"Parameter": {"Value": "%s"}}' "$(/bin/cat "$S/marker")" ;;
     "aws ssm put-parameter") after --value "$@" > "$S/marker"; echo '{"Version": 2}' ;;
     "aws ec2 describe-volumes") /bin/cat "$S/volume" ;;
     "aws ec2 attach-volume")
-        printf '{"Volumes": [{"State": "in-use", "Attachments": [{"InstanceId": "%s", "State": "attached"}]}]}' \
-            "$(after --instance-id "$@")" > "$S/volume" ;;
+        held='{"Volumes": [{"State": "in-use", "Attachments": [{"InstanceId": "%s", "State": "attached"}]}]}'
+        printf "$held" "$(after --instance-id "$@")" > "$S/volume" ;;
     "aws ecr "*) /bin/cat "$S/registry_password" ;;
     "aws s3 "*) /bin/cp "$S/bundle.gz" "$4" ;;
     "docker create "*) echo c0ffee ;;
@@ -69,19 +71,13 @@ case "$name $1 $2" in
     "findmnt "*) [ -e "$S/mounted" ] ;;
     "mount "*) : > "$S/mounted" ;;
 esac
-'''
+"""
 
 
 def old_python() -> str:
     """Python 3.9, as on the machines, where it is installed; this one otherwise."""
     versions = sorted((Path.home() / ".pyenv/versions").glob("3.9.*/bin/python"))
     return str(versions[-1]) if versions else shutil.which("python3.9") or sys.executable
-
-
-def by_terraform(text: str, facts: Mapping[str, Any] = FACTS) -> str:
-    """What Terraform makes of a stack template (test_terraform_text.py compares this with the real one)."""
-    username = facts["cache"]["username"]
-    return resolve(text.replace("${urlencode(cache.username)}", username), facts, str)
 
 
 @dataclass
@@ -150,7 +146,13 @@ class Rig:
         """Make calls that contain a text fail: so many times, -1 for ever."""
         folder = self.state / "rules" / f"{len(list((self.state / 'rules').iterdir())):02}"
         folder.mkdir()
-        values = {"match": f"{match}\n", "times": f"{times}\n", "exit": f"{exit}\n", "stderr": stderr, "stdout": stdout}
+        values = {
+            "match": f"{match}\n",
+            "times": f"{times}\n",
+            "exit": f"{exit}\n",
+            "stderr": stderr,
+            "stdout": stdout,
+        }
         for name, text in values.items():
             (folder / name).write_text(text)
 
@@ -238,7 +240,9 @@ def bundle(group: str, text: str = "") -> dict[str, Any]:
         "stack": index["groups"][group],
         "queue": index["queue"],
         "facts": {key: value for key, value in FACTS.items() if key != "machine"},
-        "secrets": {name: f"arn:aws:secretsmanager:eu-central-1:000000000000:secret:dify/{name}" for name in names},
+        "secrets": {
+            name: f"arn:aws:secretsmanager:eu-central-1:000000000000:secret:dify/{name}" for name in names
+        },
         "cloud": {
             "marker_parameter": "/cloudberth/dify/release",
             "metric_namespace": "Cloudberth",

@@ -1,4 +1,4 @@
-"""What goes wrong on real machines: refused secrets, failing pulls, a migration that does not come, bad input."""
+"""What goes wrong on machines: refused secrets, failing pulls, a migration that does not come, bad input."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ import pytest
 from machine_rig import Metadata, Rig, serving, set_up
 
 DENIED = (
-    "\nAn error occurred (AccessDeniedException) when calling the GetSecretValue operation: User: arn:aws:sts::0 "
-    "is not authorized to perform: secretsmanager:GetSecretValue\n"
+    "\nAn error occurred (AccessDeniedException) when calling the GetSecretValue operation: "
+    "User: arn:aws:sts::0 is not authorized to perform: secretsmanager:GetSecretValue\n"
 )
 
 
@@ -35,7 +35,9 @@ def test_a_refused_secret_ends_the_start(app: Rig) -> None:
     app.fail("secret:dify/secret_key", exit=254, stderr=DENIED)
     done = app.boot()
     assert done.code == 1
-    assert done.why.startswith("aws secretsmanager get-secret-value: An error occurred (AccessDeniedException)")
+    assert done.why.startswith(
+        "aws secretsmanager get-secret-value: An error occurred (AccessDeniedException)"
+    )
     failed = [event for event in done.events if event["event"] == "failed"]
     assert {event["what"] for event in failed} == {"secret secret_key"}
     assert len(failed) == 5, "a policy that was just attached takes a moment: it is asked again"
@@ -56,7 +58,9 @@ def test_a_secret_that_nobody_made(app: Rig) -> None:
 
 
 def test_a_pull_that_fails_at_first(app: Rig) -> None:
-    app.fail("compose.yaml pull", times=3, stderr="Error: toomanyrequests: You have reached your pull rate limit")
+    app.fail(
+        "compose.yaml pull", times=3, stderr="Error: toomanyrequests: You have reached your pull rate limit"
+    )
     done = app.boot()
     assert done.code == 0
     waits = [event for event in done.events if event["event"] == "failed"]
@@ -177,7 +181,9 @@ def test_a_journal_that_cannot_be_sent_is_no_failure(app: Rig) -> None:
 
 
 def test_a_hook_that_nobody_waits_for_is_no_failure(app: Rig) -> None:
-    app.fail("complete-lifecycle-action", stderr="An error occurred (ValidationError): No active Lifecycle Action")
+    app.fail(
+        "complete-lifecycle-action", stderr="An error occurred (ValidationError): No active Lifecycle Action"
+    )
     assert app.boot().code == 0
 
 

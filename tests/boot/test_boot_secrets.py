@@ -1,4 +1,4 @@
-"""No secret leaves memory: not into arguments, the environment of programs, the journal or a file on the disk."""
+"""No secret leaves memory: not for arguments, the environment of programs, the journal or the disk."""
 
 from __future__ import annotations
 
@@ -25,7 +25,12 @@ MARKERS = {
 FORMS = {
     form
     for value in MARKERS.values()
-    for form in (value, quote(value, safe=""), json.dumps(value)[1:-1], base64.b64encode(value.encode()).decode())
+    for form in (
+        value,
+        quote(value, safe=""),
+        json.dumps(value)[1:-1],
+        base64.b64encode(value.encode()).decode(),
+    )
 }
 
 
@@ -50,7 +55,9 @@ def assert_nothing_leaked(rig: Rig, done: Done) -> None:
     places = {
         "standard output": done.stdout,
         "standard error": done.stderr,
-        **{f"arguments of {call.line[:60]}": json.dumps(call.argv, ensure_ascii=False) for call in done.calls},
+        **{
+            f"arguments of {call.line[:60]}": json.dumps(call.argv, ensure_ascii=False) for call in done.calls
+        },
         **{f"environment of {call.argv[0]}": json.dumps(call.env, ensure_ascii=False) for call in done.calls},
         **{f"input of {call.line[:60]}": call.stdin for call in done.calls},
         **{str(path): path.read_text(errors="replace") for path in rig.files_outside_memory()},
@@ -71,7 +78,14 @@ def test_a_start_leaks_nothing(rig: Rig) -> None:
 
 @pytest.mark.parametrize(
     "failing",
-    ["docker pull --quiet", "compose.yaml", "ssm get-parameter", "ssm put-parameter", "systemctl", "aws autoscaling"],
+    [
+        "docker pull --quiet",
+        "compose.yaml",
+        "ssm get-parameter",
+        "ssm put-parameter",
+        "systemctl",
+        "aws autoscaling",
+    ],
 )
 def test_a_failing_start_leaks_nothing(rig: Rig, failing: str) -> None:
     rig.fail(failing, stderr="it failed")

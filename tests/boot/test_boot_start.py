@@ -7,7 +7,18 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from machine_rig import MACHINE, REGISTRY_PASSWORD, VOLUME, Metadata, Rig, is_root, mode, secret, serving, set_up
+from machine_rig import (
+    MACHINE,
+    REGISTRY_PASSWORD,
+    VOLUME,
+    Metadata,
+    Rig,
+    is_root,
+    mode,
+    secret,
+    serving,
+    set_up,
+)
 
 
 @pytest.fixture(scope="module")
@@ -91,7 +102,11 @@ def test_files_belong_to_the_containers_user(app: Rig) -> None:
 
 def test_each_secret_is_read_once(stateful: Rig) -> None:
     done = stateful.boot()
-    asked = [call.argv[call.argv.index("--secret-id") + 1] for call in done.calls if "get-secret-value" in call.line]
+    asked = [
+        call.argv[call.argv.index("--secret-id") + 1]
+        for call in done.calls
+        if "get-secret-value" in call.line
+    ]
     assert len(asked) == len(set(asked))
     assert {name.rpartition("/")[2] for name in asked} == {
         *("database_password", "cache_password", "secret_key", "init_password", "sandbox_api_key"),
@@ -102,7 +117,11 @@ def test_each_secret_is_read_once(stateful: Rig) -> None:
 
 def test_a_machine_reads_only_what_it_needs(app: Rig) -> None:
     done = app.boot()
-    asked = {call.argv[call.argv.index("--secret-id") + 1].rpartition("/")[2] for call in done.calls if "get-secret-value" in call.line}
+    asked = {
+        call.argv[call.argv.index("--secret-id") + 1].rpartition("/")[2]
+        for call in done.calls
+        if "get-secret-value" in call.line
+    }
     assert "agent_server_secret_key" not in asked
     assert "agent_sandbox_token" not in asked
 
@@ -180,7 +199,9 @@ def test_the_disk_comes_from_the_predecessor(stateful: Rig) -> None:
         "describe-volumes",
         times=3,
         exit=0,
-        stdout=json.dumps({"Volumes": [{"State": "in-use", "Attachments": [{"InstanceId": "i-old", "State": "attached"}]}]}),
+        stdout=json.dumps(
+            {"Volumes": [{"State": "in-use", "Attachments": [{"InstanceId": "i-old", "State": "attached"}]}]}
+        ),
     )
     done = stateful.boot()
     assert done.code == 0

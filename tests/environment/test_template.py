@@ -148,6 +148,6 @@ def test_it_runs_on_the_machines_python() -> None:
         assert imported <= {"re"}
         return
     code = "import template; print(template.resolve('${a.b} $${x}', {'a': {'b': 1}}, str))"
-    done = subprocess.run([python, "-I", "-c", f"import sys; sys.path.insert(0, {str(source.parent)!r}); {code}"],
-                          capture_output=True, text=True, check=True)  # fmt: skip
+    code = f"import sys; sys.path.insert(0, {str(source.parent)!r}); {code}"
+    done = subprocess.run([python, "-I", "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "1 ${x}\n"

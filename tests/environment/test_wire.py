@@ -69,7 +69,8 @@ def test_later_sources_win() -> None:
 
 
 def test_other_vector_stores_bring_their_own_variables() -> None:
-    text = "vector: {store: qdrant, env: {QDRANT_URL: 'https://q.example.com', QDRANT_API_KEY: 'secret:prod/q'}}\n"
+    variables = "QDRANT_URL: 'https://q.example.com', QDRANT_API_KEY: 'secret:prod/q'"
+    text = f"vector: {{store: qdrant, env: {{{variables}}}}}\n"
     app, deployment = dify(text)
     environment = wire(app, deployment, FACTS, lambda name: f"<{name}>")["worker"]
     assert environment["VECTOR_STORE"] == "qdrant"
