@@ -4,8 +4,8 @@
 
     text ──read──► nodes ──fill in──► nodes ──size below it──► values ──model──► Deployment ──rules──► done
 
-A value that does not validate is reported, left out and the rest is checked again, so that one mistake does
-not hide the others; rules that rest on a value that was left out stay silent.
+A value that does not validate is reported, replaced by an example (or left out) and the rest is checked
+again, so that one mistake does not hide the others; rules that rest on such a value stay silent.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from cloudberth.deployment import interpolation, reading, rules, syntax, wording
 from cloudberth.deployment.document import Document, Path
 from cloudberth.deployment.facts import facts
 from cloudberth.deployment.model import CustomFile, Deployment, DeploymentFile, DifyFile
+from cloudberth.deployment.repair import GONE, repaired
 from cloudberth.deployment.sizes import SIZES, merged, preset
 from cloudberth.errors import InvalidDeployment, Problem
 
@@ -32,12 +33,13 @@ _LONGEST = 1000
 _KINDS: Mapping[str, type[DeploymentFile]] = {"dify": DifyFile, "custom": CustomFile}
 
 
-def load(path: FilePath, environment: Mapping[str, str] | None = None) -> Deployment:
+def load(path: FilePath | str, environment: Mapping[str, str] | None = None) -> Deployment:
     """Read a deployment file. environment: for ``${NAME}``, default the process's own.
 
     Raises `InvalidDeployment` with every problem; nothing else, whatever the file holds.
     """
-    return load_text(_text(path), str(path), environment)
+    file = FilePath(path) if isinstance(path, str) else path
+    return load_text(_text(file), str(path), environment)
 
 
 def load_text(
@@ -131,7 +133,7 @@ def _checked(document: Document) -> tuple[DeploymentFile | None, list[Problem]]:
     found = _spelled_out(document, kind, size)
     values = _values(document, kind)
     under = _tuples(preset(cloud, size))
-    deployment, broken, mistakes = _validated(values, under, document, kind, facts(cloud).regions[0])
+    deployment, broken, mistakes = _validated(values, under, document, kind)
     found += mistakes
     if deployment is not None:
         question = rules.Question(deployment, facts(cloud), document)
@@ -176,22 +178,21 @@ _Validated = tuple[DeploymentFile | None, set[Path], list[Problem]]
 
 
 def _validated(
-    values: dict[str, Any], under: dict[str, Any], document: Document, kind: type[DeploymentFile], region: str
+    values: dict[str, Any], under: dict[str, Any], document: Document, kind: type[DeploymentFile]
 ) -> _Validated:
-    """The deployment, without the values that are wrong; the paths of those; and what is wrong with them."""
+    """The deployment with stand-ins for the values that are wrong; the paths of those; and what is wrong."""
     broken: set[Path] = set()
     found: list[Problem] = []
-    stand_ins: dict[str, Any] = {}
     for _ in range(_ROUNDS):
         try:
-            return kind.model_validate(merged({**under, **stand_ins}, values), strict=True), broken, found
+            return kind.model_validate(merged(under, values), strict=True), broken, found
         except ValidationError as error:
             mistakes = wording.problems(error, document, kind)
         found += [problem for path, problem in mistakes if not _touches(path, broken)]
         for path, _problem in mistakes:
-            broken.add(path)
-            values = _without(values, path)
-        stand_ins = {"name": "unnamed", "app": "dify", "cloud": CLOUDS[0], "region": region}
+            example = None if path in broken else wording.example_at(kind, path)
+            values = repaired(values, path, GONE if example is None else _tuples(example))
+        broken.update(path for path, _ in mistakes)
         kind = DifyFile if ("services",) in broken else kind
     return None, broken, found
 
@@ -199,15 +200,3 @@ def _validated(
 def _touches(path: Path, broken: Iterable[Path]) -> bool:
     """Whether a path lies in something broken, or holds it."""
     return any(path[: len(other)] == other or other[: len(path)] == path for other in broken)
-
-
-def _without(values: dict[str, Any], path: Path) -> dict[str, Any]:
-    """The values without what stands at a path; a list goes as a whole, a missing key takes its parent with
-    it."""
-    key, rest = str(path[0]), path[1:]
-    if key not in values:
-        return values
-    inner = values[key]
-    if not rest or not isinstance(inner, dict) or rest[0] not in inner:
-        return {k: v for k, v in values.items() if k != key}
-    return {**values, key: _without(inner, rest)}

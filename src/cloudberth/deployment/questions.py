@@ -54,6 +54,9 @@ _HEAD = """\
 """
 _TAIL = """\
 
+# Completion in editors: `berth schema > berth.schema.json`, and as first line of this file
+# `# yaml-language-server: $schema=berth.schema.json`.
+#
 # More that is often set (berth docs SECTION):
 #
 # version: 1.17.1                  # stay on this release of Dify

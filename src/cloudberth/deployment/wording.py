@@ -94,7 +94,7 @@ def _problem(details: ErrorDetails, path: Path, document: Document, model: type[
     if details["type"] == "extra_forbidden":
         what, hint = _unknown_key(path, expected_at(model, path[:-1]), document)
     elif details["type"] == "missing":
-        what, hint = _missing(path, document, expected_at(model, path[:-1]))
+        what, hint = _missing(path, document, example_at(model, path))
     elif details["type"] == "cloudberth":
         what, hint = details["ctx"]["what"], details["ctx"]["hint"]
     else:
@@ -124,11 +124,18 @@ _EXAMPLES: Mapping[str, object] = {
 }
 
 
-def _missing(path: Path, document: Document, parent: Expected) -> tuple[str, str]:
-    field = parent.model.model_fields.get(str(path[-1])) if parent.model else None
-    example = field.examples[0] if field and field.examples else _EXAMPLES.get(str(path[-1]))
+def _missing(path: Path, document: Document, example: Any) -> tuple[str, str]:
     hint = f"write it like {path[-1]}: {written(example)}" if example is not None else ""
     return ("has no value" if document.node(path) is not None else "is missing"), hint
+
+
+def example_at(model: type[BaseModel], path: Path) -> Any:
+    """A right value for a key; None when no example is known."""
+    parent = expected_at(model, path[:-1]).model
+    field = parent.model_fields.get(str(path[-1])) if parent else None
+    if field is None:
+        return None
+    return field.examples[0] if field.examples else _EXAMPLES.get(str(path[-1]))
 
 
 def written(value: Any) -> str:

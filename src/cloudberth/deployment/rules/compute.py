@@ -101,7 +101,7 @@ def schedules(question: Question) -> Iterator[Fault]:
         if names.setdefault(schedule.name, i) != i:
             yield Fault(
                 (*path, "name"),
-                f"{shown(schedule.name)} is the name of schedule {names[schedule.name]} as well",
+                f"schedules[{names[schedule.name]}] is called {shown(schedule.name)} as well",
                 "give each a name of its own",
             )
         moment = (schedule.cron, schedule.time_zone)

@@ -12,10 +12,10 @@ from cloudberth.deployment import releases
 from cloudberth.deployment.document import Path
 from cloudberth.deployment.facts import vector_stores
 from cloudberth.deployment.model import ServiceOverride
-from cloudberth.deployment.model.base import shown
+from cloudberth.deployment.model.base import VARIABLE_PATTERN, shown
 from cloudberth.deployment.rules.rule import Fault, Question
 from cloudberth.deployment.wording import nearest
-from cloudberth.environment.template import TemplateError, parse
+from cloudberth.environment.template import FILTERS, TemplateError, parse
 
 # Memory in MB that the system, Docker and the log shipper of a machine take.
 SYSTEM_MB = 512
@@ -308,7 +308,8 @@ def references(question: Question) -> Iterator[Fault]:
         try:
             found = [part for part in parse(releases.template(scalar.text)) if not isinstance(part, str)]
         except TemplateError as error:
-            yield Fault(path, f"a reference is not complete (character {error.column})", _LITERAL)
+            what, _, hint = error.what.partition("; ")
+            yield Fault(path, what, hint or f"known: {', '.join(FILTERS)}")
             continue
         for reference in found:
             if reference.path not in known and not reference.path.startswith("setting."):
@@ -319,7 +320,6 @@ def references(question: Question) -> Iterator[Fault]:
 
 
 _REFERENCE = re.compile(r"\$\{[a-z]")
-_LITERAL = "write ${database.host} for a reference, $${ for the text ${"
 
 
 def _referable(question: Question) -> set[str]:
@@ -386,6 +386,16 @@ OWNED: Mapping[str, str] = {
 }
 
 
+def variable_names(question: Question) -> Iterator[Fault]:
+    """Variables of own services have names that an environment can hold."""
+    for name, service in _own(question).items():
+        for variable in service.env:
+            if not re.match(VARIABLE_PATTERN, variable):
+                hint = "letters, digits and _, not starting with a digit"
+                what = f"{shown(variable)} cannot be the name of an environment variable"
+                yield Fault(("services", name, "env", variable), what, hint, key=True)
+
+
 def secret_settings(question: Question) -> Iterator[Fault]:
     """Generated secrets do not take the names of those that exist anyway, and fit the secret store."""
     for name, secret in question.deployment.secrets.items():
@@ -410,5 +420,6 @@ RULES = (
     memory,
     references,
     owned_variables,
+    variable_names,
     secret_settings,
 )
