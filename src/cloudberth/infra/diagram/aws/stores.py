@@ -39,44 +39,35 @@ def databases(links: Links, ground: Ground) -> Iterator[tuple[Drawn, Edge | None
 
 def _instance(links: Links, ground: Ground, database: Resource) -> Iterator[tuple[Drawn, Edge | None]]:
     spot = ground.spot(links, database)
-    tier = spot.tier or Tier.DATA
-    version = text_of(database.values, "engine_version")
-    source = [one for one in links.named_by(database) if one.type == "aws_db_instance"]
-    reader = bool(source or database.values.get("replicate_source_db"))
-    two = database.get("multi_az") is True
+    tier, zones = spot.tier or Tier.DATA, spot.zones or ground.zones
+    source = next((one for one in links.named_by(database) if one.type == "aws_db_instance"), None)
+    reader = source is not None or bool(database.values.get("replicate_source_db"))
     title = "Read replica" if reader else f"RDS {engine_name(database)}".strip()
-    captions = (
-        text_of(database.values, "instance_class"),
-        f"version {version}" if version else "",
-        _storage(database),
-        _backups(database.get("backup_retention_period")),
-        "" if two or reader else "one zone",
-    )
-    zones = ground.zones if not spot.zones else spot.zones
     node = Node(
         database.address,
         Role.STANDBY if reader else Role.DATABASE,
         title,
         Place.ZONES,
-        captions,
+        tuple(_instance_facts(database, reader)),
         tier,
         zones[1:2] if reader and len(zones) > 1 else zones[:1],
         addresses([database]),
     )
-    edge = Edge(source[0].address, node.id, Traffic.COPY) if source else None
-    yield Drawn(node, (database,)), edge
-    if two:
-        standby = Node(
-            f"{database.address}#standby",
-            Role.STANDBY,
-            "Standby",
-            Place.ZONES,
-            ("synchronous copy", "takes over by itself"),
-            tier,
-            zones[1:2],
-            addresses([database]),
-        )
+    yield Drawn(node, (database,)), Edge(source.address, node.id, Traffic.COPY) if source else None
+    if database.get("multi_az") is True:
+        facts = ("synchronous copy", "takes over by itself")
+        name = f"{database.address}#standby"
+        standby = Node(name, Role.STANDBY, "Standby", Place.ZONES, facts, tier, zones[1:2], node.detail)
         yield Drawn(standby, ()), Edge(node.id, standby.id, Traffic.COPY)
+
+
+def _instance_facts(database: Resource, reader: bool) -> Iterator[str]:
+    yield text_of(database.values, "instance_class")
+    version = text_of(database.values, "engine_version")
+    yield f"version {version}" if version else ""
+    yield _storage(database)
+    yield _backups(database.get("backup_retention_period"))
+    yield "" if reader or database.get("multi_az") is True else "one zone"
 
 
 def _storage(database: Resource) -> str:
