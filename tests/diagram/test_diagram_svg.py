@@ -69,6 +69,13 @@ def test_it_needs_nothing_from_elsewhere() -> None:
     assert uses <= ids
 
 
+def test_its_names_do_not_meet_those_of_a_page_that_holds_it() -> None:
+    svg = draw(LARGE)
+    names = re.findall(r'(?:class|id)="([^"]+)"', svg) + re.findall(r"^\.([\w-]+)\{", svg, re.MULTILINE)
+    assert names
+    assert all(name.startswith("berth-") for name in names)
+
+
 def test_it_describes_itself_for_people_who_cannot_see_it() -> None:
     root = parsed(draw(dify_plan()))
     assert root.attrib["role"] == "img"
@@ -167,8 +174,8 @@ def test_every_role_has_an_icon_and_every_traffic_its_own_look() -> None:
     icons = {
         one.attrib["id"]: one.attrib["d"] for one in parsed(svg).iter(f"{SVG}path") if "id" in one.attrib
     }
-    assert set(icons) == {f"icon-{role}" for role in Role}
-    looks = re.findall(r"^\.(\w+)(\{fill:none;stroke:#.*\})$", svg, re.MULTILINE)
+    assert set(icons) == {f"berth-icon-{role}" for role in Role}
+    looks = re.findall(r"^\.berth-(\w+)(\{fill:none;stroke:#.*\})$", svg, re.MULTILINE)
     lines = {name: look for name, look in looks if name in set(Traffic)}
     assert len(set(lines.values())) == len(Traffic)
 
@@ -190,7 +197,7 @@ def contrast(one: str, other: str) -> float:
 def test_colours_can_be_told_from_their_ground() -> None:
     svg = draw(LARGE)
     texts = set(re.findall(r'<text[^>]* fill="(#[0-9a-f]{6})"', svg)) | set(
-        re.findall(r"^\.(?:title|strong|plain|frame)\{fill:(#[0-9a-f]{6})", svg, re.MULTILINE)
+        re.findall(r"^\.berth-(?:title|strong|plain|frame)\{fill:(#[0-9a-f]{6})", svg, re.MULTILINE)
     )
     grounds = ("#ffffff", "#f8fafc", "#e8f5ea", "#e6f0fc", "#efeafb")
     assert texts

@@ -47,6 +47,8 @@ _PANEL_GAP_MOST = 84
 _PANEL_LEAST = 540
 """Height that a panel may have at least."""
 _TOP = 84
+_NOTE_SHARE = 0.94
+"""Notes wrap before the edge: some viewers do not squeeze text of another font to its width."""
 _ASIDE = frozenset({Role.BUDGET, Role.ALARMS, Role.MAIL, Role.OTHER, Role.LOGS, Role.BACKUP})
 """Roles in the account's row that no user traffic goes through: they stand at its right end."""
 _RIGHT = frozenset({Role.CDN})
@@ -248,7 +250,7 @@ def _finish(picture: Picture, boxes: tuple[Box, ...], cards: tuple[Card, ...], o
     legend, y = _legend(routes, outer.x, outer.bottom + 28, room)
     notes = []
     for note in picture.notes:
-        for words in text.wrap(note, 12, room):
+        for words in text.wrap(note, 12, room * _NOTE_SHARE):
             notes.append(line(words, outer.x, y, room, 12, Ink.PLAIN))
             y += 17
     return Layout(

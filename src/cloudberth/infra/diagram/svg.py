@@ -60,9 +60,9 @@ def write_svg(layout: Layout) -> str:
     lines = [
         '<?xml version="1.0" encoding="UTF-8"?>',
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" width="{width}" '
-        f'height="{height}" role="img" aria-labelledby="title desc" font-family="{escape(_FONT)}">',
-        f'<title id="title">{escape(layout.title)}</title>',
-        f'<desc id="desc">{escape(layout.description)}</desc>',
+        f'height="{height}" role="img" aria-labelledby="berth-title berth-desc" font-family="{escape(_FONT)}">',
+        f'<title id="berth-title">{escape(layout.title)}</title>',
+        f'<desc id="berth-desc">{escape(layout.description)}</desc>',
         *_style(layout),
         f'<rect width="{width}" height="{height}" fill="#ffffff"/>',
         *(_frame(box) for box in layout.boxes),
@@ -87,17 +87,17 @@ def _style(layout: Layout) -> Iterator[str]:
     yield "<style>"
     for traffic, (colour, thick, dash) in _LINES.items():
         dashed = f";stroke-dasharray:{dash}" if dash else ""
-        yield f".{traffic}{{fill:none;stroke:{colour};stroke-width:{thick};stroke-linecap:round{dashed}}}"
-        yield f".{traffic}-tip{{fill:{colour}}}"
+        yield f".berth-{traffic}{{fill:none;stroke:{colour};stroke-width:{thick};stroke-linecap:round{dashed}}}"
+        yield f".berth-{traffic}-tip{{fill:{colour}}}"
     for ink, colour in _INKS.items():
-        yield f".{ink}{{fill:{colour}}}"
-    yield ".card{fill:#ffffff;stroke:#94a3b8;stroke-width:1.2}"
-    yield ".icon{fill:none;stroke:#ffffff;stroke-width:1.7;stroke-linecap:round;stroke-linejoin:round}"
+        yield f".berth-{ink}{{fill:{colour}}}"
+    yield ".berth-card{fill:#ffffff;stroke:#94a3b8;stroke-width:1.2}"
+    yield ".berth-icon{fill:none;stroke:#ffffff;stroke-width:1.7;stroke-linecap:round;stroke-linejoin:round}"
     yield "</style>"
     yield "<defs>"
     for role in Role:
         if any(card.node.role is role for card in layout.cards):
-            yield f'<path id="icon-{role}" class="icon" d="{icon_path(role)}"/>'
+            yield f'<path id="berth-icon-{role}" class="berth-icon" d="{icon_path(role)}"/>'
     yield "</defs>"
 
 
@@ -118,7 +118,7 @@ def _heading(words: Text, box: Box) -> str:
 
 def _text(words: Text, colour: str = "") -> str:
     weight = ' font-weight="bold"' if words.bold else ""
-    paint = f'fill="{colour}"' if colour else f'class="{words.ink}"'
+    paint = f'fill="{colour}"' if colour else f'class="berth-{words.ink}"'
     whole = f"<title>{escape(words.full)}</title>" if words.full else ""
     return (
         f'<text x="{_number(words.rect.x)}" y="{_number(words.baseline)}" font-size="{_number(words.size)}"'
@@ -135,10 +135,10 @@ def _card(card: Card) -> Iterator[str]:
     dashed = ' stroke-dasharray="5 3"' if card.node.role is Role.STANDBY else ""
     scale = _number_fine(card.icon.w * 0.72 / 24)
     inset = card.icon.w * 0.14
-    yield f'<g><title>{escape(tooltip)}</title><rect class="card" {_rect(card.rect)} rx="8"{dashed}/>'
+    yield f'<g><title>{escape(tooltip)}</title><rect class="berth-card" {_rect(card.rect)} rx="8"{dashed}/>'
     yield f'<rect {_rect(card.icon)} rx="7" fill="{icon_hue(card.node.role)}"/>'
     yield (
-        f'<use href="#icon-{card.node.role}" transform="translate({_number_fine(card.icon.x + inset)} '
+        f'<use href="#berth-icon-{card.node.role}" transform="translate({_number_fine(card.icon.x + inset)} '
         f'{_number_fine(card.icon.y + inset)}) scale({scale})"/>'
     )
     yield from (_text(one) for one in card.texts)
@@ -154,7 +154,7 @@ def _route(route: Route) -> Iterator[str]:
     words = first.label or str(first.traffic)
     yield f"<g><title>{escape(text.clean(words))}</title>"
     for leg in route.legs:
-        yield f'<path class="{route.traffic}" d="{_path(leg)}"/>'
+        yield f'<path class="berth-{route.traffic}" d="{_path(leg)}"/>'
         if leg.arrow_last:
             yield _tip(route.traffic, leg.points[-2], leg.points[-1])
         if leg.arrow_first:
@@ -202,7 +202,7 @@ def _tip(traffic: Traffic, before: Point, at: Point) -> str:
     else:
         sides = ((back[0] - half, back[1]), (back[0] + half, back[1]))
     corners = "L".join(_pair(point) for point in (at, *sides))
-    return f'<path class="{traffic}-tip" d="M{corners}z"/>'
+    return f'<path class="berth-{traffic}-tip" d="M{corners}z"/>'
 
 
 def _label(route: Route) -> Iterator[str]:
@@ -214,6 +214,6 @@ def _label(route: Route) -> Iterator[str]:
 
 
 def _sample(sample: Sample) -> Iterator[str]:
-    yield f'<path class="{sample.traffic}" d="{_path(Leg((sample.start, sample.end), False, True))}"/>'
+    yield f'<path class="berth-{sample.traffic}" d="{_path(Leg((sample.start, sample.end), False, True))}"/>'
     yield _tip(sample.traffic, sample.start, sample.end)
     yield _text(sample.text)
