@@ -60,7 +60,8 @@ def write_svg(layout: Layout) -> str:
     lines = [
         '<?xml version="1.0" encoding="UTF-8"?>',
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" width="{width}" '
-        f'height="{height}" role="img" aria-labelledby="berth-title berth-desc" font-family="{escape(_FONT)}">',
+        f'height="{height}" role="img" aria-labelledby="berth-title berth-desc" '
+        f'font-family="{escape(_FONT)}">',
         f'<title id="berth-title">{escape(layout.title)}</title>',
         f'<desc id="berth-desc">{escape(layout.description)}</desc>',
         *_style(layout),
@@ -87,7 +88,8 @@ def _style(layout: Layout) -> Iterator[str]:
     yield "<style>"
     for traffic, (colour, thick, dash) in _LINES.items():
         dashed = f";stroke-dasharray:{dash}" if dash else ""
-        yield f".berth-{traffic}{{fill:none;stroke:{colour};stroke-width:{thick};stroke-linecap:round{dashed}}}"
+        look = f"fill:none;stroke:{colour};stroke-width:{thick};stroke-linecap:round{dashed}"
+        yield f".berth-{traffic}{{{look}}}"
         yield f".berth-{traffic}-tip{{fill:{colour}}}"
     for ink, colour in _INKS.items():
         yield f".berth-{ink}{{fill:{colour}}}"
