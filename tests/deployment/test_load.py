@@ -489,3 +489,26 @@ def test_first_load_is_fast_and_light() -> None:
     seconds, heavy = run.stdout.splitlines()
     assert float(seconds) < 0.15
     assert heavy == "[]"
+
+
+@pytest.mark.parametrize(
+    ("written", "plain"),
+    [
+        ("0 20 * * MON-FRI", "0 20 * * 1-5"),
+        ("0  8 * JAN,jul  *", "0 8 * 1,7 *"),
+        ("*/15 0-6/2 1 * SAT-SUN", "*/15 0-6/2 1 * 6-7"),
+        ("05 07 * * 7", "5 7 * * 7"),
+    ],
+)
+def test_cron_is_kept_in_its_plainest_form(written: str, plain: str) -> None:
+    """Numbers and single spaces: not every cron takes ranges of names."""
+    text = HEAD + f'compute: {{schedules: [{{name: a, cron: "{written}", min: 1, max: 1}}]}}\n'
+    assert loaded(text).compute.schedules[0].cron == plain
+
+
+def test_time_zones_are_checked_without_zone_data(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A slim machine has none: then only the form of the name is looked at."""
+    monkeypatch.setattr("cloudberth.deployment.model.cron.time_zones", frozenset)
+    text = HEAD + 'compute: {schedules: [{name: a, cron: "0 1 * * *", min: 1, max: 1, time_zone: ZONE}]}\n'
+    assert loaded(text.replace("ZONE", "Europe/Berlin")).compute.schedules[0].time_zone == "Europe/Berlin"
+    assert "there is no time zone" in messages(text.replace("ZONE", "'my zone'"))[0]

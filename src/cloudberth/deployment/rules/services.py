@@ -313,10 +313,9 @@ def references(question: Question) -> Iterator[Fault]:
             continue
         for reference in found:
             if reference.path not in known and not reference.path.startswith("setting."):
-                hint = nearest(reference.path, known) or f"facts: {', '.join(sorted(releases.facts()))}"
-                yield Fault(
-                    path, f"there is nothing called {shown(reference.path)}", hint, also=(("version",),)
-                )
+                what = f"there is nothing called {shown(reference.path)}"
+                hint = _hint_for(question, reference.path, known)
+                yield Fault(path, what, hint, also=(("version",), ("database",), ("cache",)))
 
 
 _REFERENCE = re.compile(r"\$\{[a-z]")
@@ -328,7 +327,23 @@ def _referable(question: Question) -> set[str]:
     services = release.services if release else _names(question)
     generated = _keys(question, "secrets") | set(release.secrets if release else ())
     secrets = {*releases.made_secrets(), *generated}
-    return {*releases.facts(), *(f"service.{n}" for n in services), *(f"secret.{n}" for n in secrets)}
+    known = {*releases.facts(), *(f"service.{n}" for n in services), *(f"secret.{n}" for n in secrets)}
+    absent = _absent(question)
+    return {name for name in known if not any(name.startswith(store) for store in absent)}
+
+
+def _absent(question: Question) -> dict[str, str]:
+    """Beginnings of references to stores that the deployment does without → the store."""
+    stores = {"database": question.deployment.database, "cache": question.deployment.cache}
+    absent = [name for name, section in stores.items() if section is None]
+    return {beginning: name for name in absent for beginning in (f"{name}.", f"secret.{name}_password")}
+
+
+def _hint_for(question: Question, path: str, known: set[str]) -> str:
+    for beginning, store in _absent(question).items():
+        if path.startswith(beginning):
+            return f"{store} is null"
+    return nearest(path, known) or f"facts: {', '.join(sorted(known & releases.facts()))}"
 
 
 def _names(question: Question) -> set[str]:
