@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import subprocess
 import sys
@@ -37,4 +36,4 @@ def test_plan_without_network_credentials_and_terraform(tmp_path: Path) -> None:
     assert "rehearsal with simulated providers" in done.stdout
     assert " a month" in done.stdout
     assert (tmp_path / "dify.svg").is_file()
-    assert os.listdir(tmp_path) == ["dify.svg"]
+    assert [path.name for path in tmp_path.iterdir()] == ["dify.svg"]

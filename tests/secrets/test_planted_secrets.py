@@ -1,7 +1,7 @@
 """No secret in the workspace, the plan, the state, what is printed, the logs, or the process list.
 
-Generated secrets: the simulated account remembers every value that it handed out or was given; each is looked for
-everywhere. The user's own: credentials planted in the environment of a live run.
+Generated secrets: the simulated account remembers every value that it handed out or was given; each is
+looked for everywhere. The user's own: credentials planted in the environment of a live run.
 """
 
 from __future__ import annotations

@@ -97,7 +97,8 @@ def total_in_words(estimate: Estimate) -> str:
         return total
     parts = []
     if estimate.unknown:
-        parts.append(f"{len(estimate.unknown)} lines without a known price")
+        count = len(estimate.unknown)
+        parts.append(f"{count} line{'s' if count > 1 else ''} without a known price")
     if estimate.unpriced_types:
         parts.append(f"{len(estimate.unpriced_types)} resource types not priced")
     return f"at least {total} ({', '.join(parts)})"

@@ -111,7 +111,7 @@ def rds_cluster(resource: Resource, context: Context) -> Iterator[Quantity]:
     days = number(resource.get("backup_retention_period")) or Decimal(1)
     held = incremental_copies(size, Decimal(100), figures["daily_change_percent"], days)
     yield Meter(context, resource, "backup").usage(
-        f"backups over the free {size.normalize():f} GB, {days} days", "aurora", "backup", "GB-month",
+        f"backups over the free {size:.0f} GB, {days} days", "aurora", "backup", "GB-month",
         max(held - size, Decimal(0)), ("database_gb", "daily_change_percent"),
     )  # fmt: skip
     yield from _db_logs(resource, context)
