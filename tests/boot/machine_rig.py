@@ -25,6 +25,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "apps"))
 from app_cases import FACTS, by_terraform, dify, secret  # noqa: E402
 
 from cloudberth.apps.stack import stack  # noqa: E402
+from cloudberth.infra.workspace import boot_files  # noqa: E402
 
 MACHINE = "i-0123456789abcdef0"
 VOLUME = "vol-0a1b2c3d4e5f67890"
@@ -219,10 +220,9 @@ def recorded(folder: Path) -> list[Call]:
     return calls
 
 
-def programs() -> dict[str, str]:
+def programs(cloud: str = "aws") -> dict[str, str]:
     """The boot program's files, as the workspace has them."""
-    sources = {path.name: path.read_text() for path in (SOURCE / "terraform/boot").glob("*.py")}
-    return sources | {"template.py": (SOURCE / "environment/template.py").read_text()}
+    return {name: text for name, text in boot_files(cloud).items() if name.endswith(".py")}
 
 
 def bundle(group: str, text: str = "") -> dict[str, Any]:

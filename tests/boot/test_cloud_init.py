@@ -14,6 +14,8 @@ import pytest
 import yaml
 from machine_rig import SOURCE, Metadata, Rig, bundle, mode, old_python, serving, set_up
 
+from cloudberth.infra.workspace import boot_files
+
 TEMPLATE = SOURCE / "terraform/boot/cloud-init.yaml.tftpl"
 LIMIT = 16_384
 """Bytes of user data before base64 (EC2 User Guide, "Run commands when you launch an instance")."""
@@ -21,9 +23,10 @@ LIMIT = 16_384
 
 def user_data(sha256: str) -> str:
     """The template filled in; its only special signs are Terraform's."""
-    text = TEMPLATE.read_text()
     values = {"bucket": "dify-files-0a1b", "key": f"cloudberth/boot/app-{sha256}.json.gz", "sha256": sha256}
-    for name, value in {**values, "region": "eu-central-1"}.items():
+    download = boot_files("aws")["fetch.py.tftpl"].replace("\n", "\n      ")
+    text = TEMPLATE.read_text().replace("${indent(6, download)}", download)
+    for name, value in {**values, "region": "eu-central-1", "install": "dnf install -y docker"}.items():
         text = text.replace(f"${{{name}}}", value)
     assert "${" not in text
     assert "%{" not in text
@@ -84,7 +87,7 @@ def test_the_units() -> None:
         for line in text.splitlines()
         if line.startswith(("ExecStart=", "ExecStop=")) and "boot.py" in line
     }
-    assert commands == {"start", "stop", "metric", "watch"}
+    assert commands == {"start", "stop", "metric", "watch", "logs"}
 
 
 class Fetch:

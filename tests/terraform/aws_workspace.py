@@ -11,6 +11,8 @@ from typing import Any
 
 from terraform_contract import TERRAFORM
 
+from cloudberth.infra.workspace import boot_files
+
 SMALL: dict[str, Any] = {
     "name": "berth-test",
     "region": "eu-central-1",
@@ -126,8 +128,9 @@ def workspace(
     """A folder that Terraform can plan. environment: the template of the one service of both groups."""
     shutil.copytree(TERRAFORM / "aws", folder)
     boot = folder / "modules" / "compute" / "boot"
-    shutil.copytree(TERRAFORM / "boot", boot, ignore=shutil.ignore_patterns("__pycache__", "*.md"))
-    shutil.copy(TERRAFORM.parent / "environment" / "template.py", boot)
+    boot.mkdir()
+    for name, text in boot_files("aws").items():
+        (boot / name).write_text(text)
     for group in stack["groups"]:
         file = folder / "stack" / group / "env" / "service.env"
         file.parent.mkdir(parents=True)

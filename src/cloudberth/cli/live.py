@@ -17,7 +17,7 @@ from cloudberth.infra import workspace as workspaces
 from cloudberth.infra.cloud import cloud_account
 from cloudberth.infra.plan import Plan
 from cloudberth.infra.runner import Runner
-from cloudberth.infra.workspace import LOCAL, Backend, backend_of, existing_backend, s3_backend
+from cloudberth.infra.workspace import LOCAL, Backend, backend_of, existing_backend, remote_backend
 
 
 def live_plan(deployment: Deployment, file: Path, workspace: Path | None) -> Plan:
@@ -62,7 +62,7 @@ def settle_state(deployment: Deployment, folder: Path, *, yes: bool) -> tuple[Ba
         confirm(f"Create bucket {name} in {region} for the Terraform state?", yes=yes)
         with step(f"Creating bucket {name}"):
             account.create_state_bucket(name)
-    backend = s3_backend(deployment.state, deployment.name, deployment.region, name)
+    backend = remote_backend(deployment.state, deployment.name, deployment.region, name)
     move = before == LOCAL and (folder / "terraform.tfstate").is_file()
     if move:
         err.print(f"The state moves from this folder to bucket {name}.")

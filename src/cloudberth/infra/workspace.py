@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import tempfile
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -26,6 +27,7 @@ from cloudberth.infra.variables import root_variables
 MANIFEST = ".cloudberth.json"
 _PACKAGE = Path(__file__).resolve().parents[1]
 _LEFT_OUT = {".terraform", "__pycache__"}
+_OF_A_CLOUD = re.compile(r"(?P<part>boot|fetch)_(?P<cloud>[a-z]+)(?P<kind>\.py|\.py\.tftpl)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +49,12 @@ def backend_of(state: State, name: str, region: str) -> Backend | None:
     """The backend that the deployment file names; None when it leaves the bucket to `berth up`."""
     if state.type == "local":
         return LOCAL
-    return s3_backend(state, name, region, state.bucket) if state.bucket else None
+    return remote_backend(state, name, region, state.bucket) if state.bucket else None
+
+
+def remote_backend(state: State, name: str, region: str, bucket: str) -> Backend:
+    """The backend in an object store; bucket: its bucket, or storage account."""
+    return _REMOTE[state.type](state, name, region, bucket)
 
 
 def s3_backend(state: State, name: str, region: str, bucket: str) -> Backend:
@@ -62,6 +69,22 @@ def s3_backend(state: State, name: str, region: str, bucket: str) -> Backend:
             "use_lockfile": True,
         },
     )
+
+
+def azurerm_backend(state: State, name: str, _region: str, account: str) -> Backend:
+    """State in a storage account's container ``tfstate``, as whom one is logged in; Azure's leases lock it."""
+    return Backend(
+        "azurerm",
+        {
+            "storage_account_name": account,
+            "container_name": "tfstate",
+            "key": state.key or f"{name}/terraform.tfstate",
+            "use_azuread_auth": True,
+        },
+    )
+
+
+_REMOTE = {"s3": s3_backend, "azurerm": azurerm_backend}
 
 
 def lay_out(
@@ -81,8 +104,22 @@ def _module_files(cloud: str) -> Iterable[tuple[str, str]]:
     if not root.is_dir():
         raise InvalidInput(f"there are no Terraform modules for cloud {cloud!r}")
     yield from _texts(root, "")
-    yield from _texts(_PACKAGE / "terraform" / "boot", "modules/compute/boot/")
-    yield "modules/compute/boot/template.py", (_PACKAGE / "environment" / "template.py").read_text()
+    yield from ((f"modules/compute/boot/{name}", text) for name, text in boot_files(cloud).items())
+
+
+def boot_files(cloud: str) -> dict[str, str]:
+    """The boot program of a cloud's machines, name → text: what belongs to this cloud is called ``boot_cloud.py``
+    and ``fetch.py.tftpl`` there, what belongs to another one is left out."""
+    folder = _PACKAGE / "terraform" / "boot"
+    found = {"template.py": (_PACKAGE / "environment" / "template.py").read_text(encoding="utf-8")}
+    for name, text in _texts(folder, ""):
+        of_a_cloud = _OF_A_CLOUD.fullmatch(name)
+        if not of_a_cloud:
+            found[name] = text
+        elif of_a_cloud["cloud"] == cloud:
+            program = of_a_cloud["part"] == "boot"
+            found["boot_cloud.py" if program else f"{of_a_cloud['part']}{of_a_cloud['kind']}"] = text
+    return found
 
 
 def _texts(folder: Path, prefix: str) -> Iterable[tuple[str, str]]:

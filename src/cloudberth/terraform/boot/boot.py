@@ -4,10 +4,11 @@
     boot.py stop      stops the services, with the time that each one wants
     boot.py metric    says how many tasks wait in the queues (stateful group, every minute)
     boot.py watch     stops background workers when the cloud announces that it takes the machine away
+    boot.py logs      sends what containers write, on clouds whose logs Docker cannot reach by itself
 
 Everything it needs is in ``bundle.json``, which holds no secret. Secrets are read with the machine's identity
 and written to ``/run`` (memory) only: never to an argument of a program, never to the journal. What belongs
-to one cloud is in ``boot_aws.py``.
+to one cloud is in ``boot_<cloud>.py``, which is called ``boot_cloud.py`` on the machine.
 """
 
 from __future__ import annotations
@@ -27,13 +28,16 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:  # on the machine these files stand side by side
     from cloudberth.environment.template import TemplateError, parse, resolve
     from cloudberth.terraform.boot import queue_depth
-    from cloudberth.terraform.boot.boot_aws import Cloud
+    from cloudberth.terraform.boot.boot_aws import Cloud as CloudOfThisMachine
+    from cloudberth.terraform.boot.cloud import Cloud
+    from cloudberth.terraform.boot.container_logs import follow
     from cloudberth.terraform.boot.disk import Disk
     from cloudberth.terraform.boot.journal import PATIENCE, Failed, Journal, asked, sleep
     from cloudberth.terraform.boot.private_files import write_private
 else:
     import queue_depth
-    from boot_aws import Cloud
+    from boot_cloud import Cloud as CloudOfThisMachine
+    from container_logs import follow
     from disk import Disk
     from journal import PATIENCE, Failed, Journal, asked, sleep
     from private_files import write_private
@@ -218,6 +222,8 @@ class Machine:
         self.journal.patiently("health", lambda: answers(f"http://{host}/healthz"), 12, 1)
 
     def start_units(self) -> None:
+        if self.cloud.ships_logs:
+            self.journal.run("systemctl", "start", "cloudberth-logs.service")
         if self._measures_queue():
             self.journal.run("systemctl", "start", "cloudberth-metric.timer")
         if self.group["drain"]:
@@ -297,7 +303,12 @@ def watch(bundle: Mapping[str, Any], cloud: Cloud, journal: Journal) -> int:
     return 0
 
 
-COMMANDS = {"start": start, "stop": stop, "metric": metric, "watch": watch}
+def logs(_bundle: Mapping[str, Any], cloud: Cloud, journal: Journal) -> int:
+    follow(ROOT, cloud, journal)
+    return 1  # it only ends when the journal of the system does; systemd starts it again
+
+
+COMMANDS = {"start": start, "stop": stop, "metric": metric, "watch": watch, "logs": logs}
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -308,7 +319,7 @@ def main(arguments: Sequence[str]) -> int:
     journal = Journal()
     try:
         bundle = load_bundle()
-        return COMMANDS[arguments[0]](bundle, Cloud(bundle), journal)
+        return COMMANDS[arguments[0]](bundle, CloudOfThisMachine(bundle), journal)
     except Failed as error:
         journal.write("gave up", why=str(error))
     except FileNotFoundError as error:

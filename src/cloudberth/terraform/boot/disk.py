@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:  # on the machine these files stand side by side
-    from cloudberth.terraform.boot.boot_aws import Cloud
+    from cloudberth.terraform.boot.cloud import Cloud
     from cloudberth.terraform.boot.journal import Failed, Journal, asked
     from cloudberth.terraform.boot.private_files import own
 else:

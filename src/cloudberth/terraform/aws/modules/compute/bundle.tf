@@ -36,10 +36,13 @@ locals {
 
   user_data = {
     for group, bundle in local.bundles : group => base64gzip(templatefile("${path.module}/boot/cloud-init.yaml.tftpl", {
-      bucket = var.bucket
-      key    = aws_s3_object.bundle[group].key
-      sha256 = sha256(bundle)
-      region = var.region
+      sha256  = sha256(bundle)
+      install = "dnf install -y docker"
+      download = templatefile("${path.module}/boot/fetch.py.tftpl", {
+        bucket = var.bucket
+        key    = aws_s3_object.bundle[group].key
+        region = var.region
+      })
     }))
   }
 }
