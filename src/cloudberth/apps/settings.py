@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from cloudberth.apps.cloud_data import cloud_data
 from cloudberth.apps.connections import Pools, pools
 from cloudberth.apps.model import App, Size
 from cloudberth.apps.references import from_user
@@ -14,6 +15,15 @@ from cloudberth.environment.template import escape
 
 _LONGEST_REQUEST = 360
 """Seconds a request may take in the API before its process is replaced; Dify's own default in production."""
+
+
+_CACHE_CERTIFICATES: Mapping[str, str] = {
+    "cache_certificates": "CERT_REQUIRED",
+    "cache_certificates_url": "required",
+    "daemon_cache_certificates": "CERT_OPTIONAL",
+}
+"""How clients judge the cache's certificate: by the CAs of the system, unless the cloud says otherwise. In the
+words of Python, of Redis URLs, and of the plugin daemon (which wants a CA file of its own for CERT_REQUIRED)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +63,8 @@ def _values(app: App, deployment: Deployment, shares: Pools) -> dict[str, str]:
         "otlp_sampling": str(tracing.sampling),
         "otlp_api_key": from_user(tracing.headers_secret or ""),
         "release": f"{app.name}-{app.version}",
+        **_CACHE_CERTIFICATES,
+        **cloud_data(deployment.cloud).get("settings", {}),
     }
 
 

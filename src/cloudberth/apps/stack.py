@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-from functools import cache
-from pathlib import Path
 from typing import Any
 
-import yaml
-
+from cloudberth.apps.cloud_data import cloud_data
 from cloudberth.apps.compose import ONCE, Surroundings, compose_file, mirrored
 from cloudberth.apps.model import GROUPS, App, Group, Service, in_group
 from cloudberth.apps.references import bind
@@ -48,20 +45,13 @@ def stack(app: App, deployment: Deployment) -> dict[str, str]:
     around = Surroundings(
         deployment.size,
         deployment.compute.registry_mirror,
-        _cloud(deployment.cloud)["logging"],
+        cloud_data(deployment.cloud)["logging"],
         frozenset(path.split("/")[2].removesuffix(".env") for path in files if "/env/" in path),
     )
     for group in GROUPS:
         files[f"{group}/compose.yaml"] = for_terraform(compose_file(app, group, around, release))
     files["stack.json"] = _index(app, around, release)
     return dict(sorted(files.items()))
-
-
-@cache
-def _cloud(name: str) -> dict[str, Any]:
-    path = Path(__file__).parent / "clouds" / f"{name}.yaml"
-    document: dict[str, Any] = yaml.safe_load(path.read_text(encoding="utf-8"))
-    return document
 
 
 def _env_file(app: App, name: str, chosen: Settings, group: Group) -> str:

@@ -15,7 +15,8 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from cloudberth.apps.model import Service
-from cloudberth.deployment.facts import facts, vector_stores
+from cloudberth.deployment.facts import Facts, facts, vector_stores
+from cloudberth.deployment.loader import CLOUDS
 from cloudberth.deployment.model import DeploymentFile
 from cloudberth.deployment.reading import Expected, expected
 from cloudberth.deployment.schema import size_defaults
@@ -265,22 +266,27 @@ def _default_text(field: Field) -> str:
 
 def _also(section: str) -> str:
     """Lists that only the cloud's facts hold."""
+    lists = [(cloud, *_list(section, facts(cloud))) for cloud in CLOUDS]
+    shown = [(f"{title} of {cloud}", values) for cloud, title, values in lists if values]
+    if section == "vector":
+        shown = [("Vector stores", list(vector_stores()))]
+    return "".join(f"\n{title}\n{_wrapped(values)}\n" for title, values in shown)
+
+
+def _list(section: str, known: Facts) -> tuple[str, list[str]]:
+    """(title, values) of what one cloud has; no values where a section has no such list."""
     lists = {
-        "region": (
-            "Regions of aws (zones)",
-            [f"{r} ({facts('aws').region_zones(r)})" for r in facts("aws").regions],
-        ),
-        "logs": ("Days that aws accepts", [str(days) for days in facts("aws").retention_days]),
-        "vector": ("Vector stores", list(vector_stores())),
-        "network": ("Endpoints of aws", list(facts("aws").endpoints)),
+        "region": ("Regions (zones)", [f"{r} ({known.region_zones(r)})" for r in known.regions]),
+        "logs": ("Days that logs are kept, by choice", [str(days) for days in known.retention_days]),
+        "network": ("Endpoints", list(known.endpoints)),
     }
-    if section not in lists:
-        return ""
-    title, values = lists[section]
-    body = textwrap.fill(
+    return lists.get(section, ("", []))
+
+
+def _wrapped(values: list[str]) -> str:
+    return textwrap.fill(
         ", ".join(values), WIDTH, initial_indent="    ", subsequent_indent="    ", break_on_hyphens=False
     )
-    return f"\n{title}\n{body}\n"
 
 
 def reference_markdown() -> str:

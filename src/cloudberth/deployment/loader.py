@@ -13,7 +13,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path as FilePath
-from typing import Any
+from typing import Any, get_args
 
 from pydantic import ValidationError
 
@@ -26,7 +26,8 @@ from cloudberth.deployment.repair import GONE, repaired
 from cloudberth.deployment.sizes import SIZES, merged, preset
 from cloudberth.errors import InvalidDeployment, Problem
 
-CLOUDS = ("aws",)
+CLOUDS: tuple[str, ...] = get_args(Deployment.model_fields["cloud"].annotation)
+"""The clouds that a file can name; the first stands in where none is readable."""
 _ROUNDS = 12
 _LONGEST = 1000
 """Characters of a message; longer ones only come from files that are not meant to be read by people."""

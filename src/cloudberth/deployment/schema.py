@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import cache
 from typing import Any
 
@@ -132,14 +132,21 @@ def _section(root: Schema, path: tuple[str, ...]) -> Schema:
 
 def _closed_lists(root: Schema) -> None:
     """Values that only the cloud's facts know."""
-    known = facts("aws")
-    root["properties"]["region"]["enum"] = list(known.regions)
+    every = [facts(cloud) for cloud in root["properties"]["cloud"]["enum"]]
+    root["properties"]["region"]["enum"] = _together(known.regions for known in every)
     definitions = root["$defs"]
-    definitions["Logs"]["properties"]["retention_days"]["enum"] = list(known.retention_days)
-    definitions["Network"]["properties"]["endpoints"]["items"]["enum"] = list(known.endpoints)
-    definitions["Storage"]["properties"]["type"]["enum"] = list(known.storage_types)
+    definitions["Logs"]["properties"]["retention_days"]["enum"] = sorted(
+        _together(known.retention_days for known in every)
+    )
+    definitions["Network"]["properties"]["endpoints"]["items"]["enum"] = _together(known.endpoints for known in every)
+    definitions["Storage"]["properties"]["type"]["enum"] = _together(known.storage_types for known in every)
     definitions["Vector"]["properties"]["store"]["enum"] = sorted(vector_stores())
-    definitions["Cache"]["properties"]["version"]["examples"] = list(known.cache_versions)
+    definitions["Cache"]["properties"]["version"]["examples"] = _together(known.cache_versions for known in every)
+
+
+def _together(lists: Iterable[Iterable[Any]]) -> list[Any]:
+    """What stands in any of the lists, each once, in the order of the clouds."""
+    return list(dict.fromkeys(value for values in lists for value in values))
 
 
 def _tidy(schema: Any, key: str = "") -> Any:

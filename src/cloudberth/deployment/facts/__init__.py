@@ -132,6 +132,12 @@ class Facts:
         """Bits by which a subnet's prefix is longer than the network's."""
         return int(self._data["network"]["subnet_bits"])
 
+    def fewest_subnets(self, kind: str) -> int:
+        """How many ``public_subnets``, ``private_subnets`` or ``data_subnets`` an existing network must name:
+        where a subnet lies in one zone, at least two."""
+        fewest: int = self._data["network"]["fewest_subnets"][kind]
+        return fewest
+
     @property
     def endpoints(self) -> tuple[str, ...]:
         """Services that have interface endpoints."""
@@ -150,12 +156,24 @@ class Facts:
         return self.database_classes.get(type)
 
     @property
-    def serverless_class(self) -> str:
-        return str(self._database["serverless"])
+    def serverless_class(self) -> str | None:
+        """The class that aurora runs on; None where there is no such engine."""
+        found: str | None = self._database.get("serverless")
+        return found
+
+    @property
+    def engines(self) -> tuple[str, ...]:
+        """Values of database.engine that this cloud serves."""
+        return tuple(self._database["versions"])
 
     def database_versions(self, engine: str) -> tuple[str, ...]:
         """Major versions of an engine."""
         return tuple(self._database["versions"][engine])
+
+    @property
+    def minor_versions(self) -> bool:
+        """Whether a database can be held at an exact release (16.8)."""
+        return bool(self._database["minor_versions"])
 
     @property
     def capacity_step(self) -> float:
@@ -188,6 +206,11 @@ class Facts:
         return self.cache_classes.get(type)
 
     @property
+    def cache_databases(self) -> int:
+        """Logical databases of a cache. Where there is one alone, key prefixes keep its users apart."""
+        return int(self._data["cache"]["databases"])
+
+    @property
     def cache_versions(self) -> tuple[str, ...]:
         return tuple(self._data["cache"]["versions"])
 
@@ -203,12 +226,19 @@ class Facts:
         return limits["key_length"], limits["value_length"], limits["reserved_prefix"]
 
     def pattern(self, kind: str) -> str:
-        """Regular expression of an id: certificate, image, network, subnet."""
+        """Regular expression of an id: account, certificate, image, network, subnet, zone."""
         return str(self._data["patterns"][kind])
 
+    def example(self, kind: str) -> str:
+        """A value as people meet it: the ids of `pattern`, and machine, database, cache, regions."""
+        return str(self._data["examples"][kind])
+
     def _database_classes(self) -> dict[str, DatabaseClass]:
-        found = {}
-        for family, sizes in self._database["families"].items():
+        found = {
+            name: DatabaseClass(name, vcpus, float(gib), architecture, self.max_connections(gib))
+            for name, (vcpus, gib, architecture) in self._database.get("classes", {}).items()
+        }
+        for family, sizes in self._database.get("families", {}).items():
             for size in sizes:
                 machine = self.machines[f"{family}.{size}"]
                 name = f"db.{machine.type}"
@@ -227,14 +257,14 @@ def _machines(families: Mapping[str, Any]) -> dict[str, Machine]:
     for family, facts_ in families.items():
         for size, shape in facts_["sizes"].items():
             vcpus, memory = shape if isinstance(shape, list) else (shape, shape * facts_["gib_per_vcpu"])
-            name = f"{family}.{size}"
+            name = f"{family}{facts_.get('joint', '.')}{size}"
             found[name] = Machine(name, vcpus, float(memory), facts_["architecture"])
     return found
 
 
 @cache
 def facts(cloud: str) -> Facts:
-    """The facts of a cloud (``aws``)."""
+    """The facts of a cloud by its name in `Deployment.cloud`."""
     return Facts(cloud, read_data(__name__, f"{cloud}.yaml"))
 
 

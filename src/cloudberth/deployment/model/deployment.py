@@ -53,10 +53,13 @@ class Deployment(Section):
     """Name of the deployment; part of the name of everything that is created."""
     app: Annotated[Literal["dify", "custom"], Field(examples=["dify"])]
     """What runs: Dify, or your own containers (`services`)."""
-    cloud: Annotated[Literal["aws"], Field(examples=["aws"])]
+    cloud: Annotated[Literal["aws", "azure", "google"], Field(examples=["aws"])]
     """Where it runs."""
     region: Annotated[str, Field(examples=["eu-central-1"])]
     """Region of the cloud."""
+    account: Annotated[str | None, Field(examples=["123456789012"])] = None
+    """What the cloud bills: the id of the AWS account or of the Google Cloud project. Default: the one that
+    your credentials name. Terraform refuses to touch any other."""
     version: Annotated[str | None, Field(min_length=1, max_length=64, examples=["1.17.1"])] = None
     """Dify's release. Default: the newest one this berth knows. With `app: custom`: a word for your own
     release, which is shown and tagged."""

@@ -30,7 +30,7 @@ def _known(question: Question, name: str, path: Path) -> Iterator[Fault]:
     known = question.facts.machines
     if name not in known:
         bare = name.removeprefix("db.").removeprefix("cache.")
-        hint = f"did you mean {bare}?" if bare in known else nearest(name, known) or "for instance t4g.large"
+        hint = f"did you mean {bare}?" if bare in known else nearest(name, known) or f"for instance {question.facts.example('machine')}"
         yield Fault(path, f"there is no machine type {shown(name)}", hint)
 
 
@@ -120,7 +120,7 @@ def image(question: Question) -> Iterator[Fault]:
         yield Fault(
             ("compute", "image"),
             f"{shown(compute.image)} is not the id of a machine image",
-            "it looks like ami-0123456789abcdef0",
+            f"it looks like {question.facts.example('image')}",
         )
     mirror = compute.registry_mirror
     if mirror is not None and not re.match(r"[a-z0-9.-]+(:\d{1,5})?(/[a-z0-9._-]+)*\Z", mirror):

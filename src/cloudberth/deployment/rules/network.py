@@ -45,7 +45,7 @@ def _some_regions(question: Question, name: str) -> str:
     wanted = name.lower().replace("-", " ")
     places = {region: question.facts.region_place(region).lower() for region in question.facts.regions}
     found = [region for region, place in places.items() if wanted and wanted in place]
-    return f"did you mean {found[0]}?" if found else "for instance eu-central-1 or us-east-1"
+    return f"did you mean {found[0]}?" if found else f"for instance {question.facts.example('regions')}"
 
 
 def zones(question: Question) -> Iterator[Fault]:
@@ -98,15 +98,18 @@ def existing(question: Question) -> Iterator[Fault]:
         yield Fault(
             (*base, "id"),
             f"{shown(network.id)} is not the id of a network",
-            "it looks like vpc-0a1b2c3d4e5f67890",
+            f"it looks like {question.facts.example('network')}",
         )
     seen: dict[str, str] = {}
     for kind in ("public_subnets", "private_subnets", "data_subnets"):
-        if len(getattr(network, kind)) < 2:
+        fewest = question.facts.fewest_subnets(kind)
+        if len(getattr(network, kind)) < fewest:
             yield Fault(
                 (*base, kind),
-                f"the {kind.replace('_', ' ')} need at least two zones",
-                "name two subnets or more",
+                f"the {kind.replace('_', ' ')} need at least two zones"
+                if fewest > 1
+                else f"there are no {kind.replace('_', ' ')}",
+                "name two subnets or more" if fewest > 1 else "name a subnet",
             )
         for i, subnet in enumerate(getattr(network, kind)):
             path = (*base, kind, i)
@@ -114,7 +117,7 @@ def existing(question: Question) -> Iterator[Fault]:
                 yield Fault(
                     path,
                     f"{shown(subnet)} is not the id of a subnet",
-                    "it looks like subnet-0a1b2c3d4e5f67890",
+                    f"it looks like {question.facts.example('subnet')}",
                 )
             elif kind == seen.setdefault(subnet, kind) and getattr(network, kind).index(subnet) != i:
                 yield Fault(path, f"{subnet} stands twice", "name each subnet once")
@@ -185,7 +188,7 @@ def domain(question: Question) -> Iterator[Fault]:
             also=(("domain", "zone"), ("domain", "certificate")),
             key=True,
         )
-    yield from _zone(wanted)
+    yield from _zone(question, wanted)
     yield from _certificate(question, wanted)
 
 
@@ -195,7 +198,7 @@ def zone_of(name: str) -> str:
     return ".".join(parts[1:]) if len(parts) > 2 else name
 
 
-def _zone(wanted: Domain) -> Iterator[Fault]:
+def _zone(question: Question, wanted: Domain) -> Iterator[Fault]:
     zone = wanted.zone
     if zone is None:
         return
@@ -208,11 +211,11 @@ def _zone(wanted: Domain) -> Iterator[Fault]:
                 "the zone is the end of the name, such as example.com for dify.example.com",
                 also=(("domain", "name"),),
             )
-    elif not re.match(r"Z[A-Z0-9]{5,31}\Z", zone):
+    elif not re.match(question.facts.pattern("zone"), zone):
         yield Fault(
             ("domain", "zone"),
             f"{shown(zone)} is neither a zone's name nor its id",
-            "write it like example.com or Z0123456789ABC",
+            f"write it like example.com or {question.facts.example('zone')}",
         )
 
 
@@ -225,9 +228,9 @@ def _certificate(question: Question, wanted: Domain) -> Iterator[Fault]:
         yield Fault(
             path,
             f"{shown(wanted.certificate)} is not a certificate's ARN",
-            "it looks like arn:aws:acm:eu-central-1:123456789012:certificate/…",
+            f"it looks like {question.facts.example('certificate')}",
         )
-    elif match["region"] != question.deployment.region:
+    elif match.groupdict().get("region", question.deployment.region) != question.deployment.region:
         yield Fault(
             path,
             f"the certificate is in {match['region']}, the load balancer in {question.deployment.region}",
@@ -261,4 +264,15 @@ def _covers(
     )
 
 
-RULES = (region, state_region, zones, address_range, existing, endpoints, no_way_out, domain, access)
+def account(question: Question) -> Iterator[Fault]:
+    """The account looks like one of this cloud."""
+    wanted = question.deployment.account
+    if wanted is not None and not re.match(question.facts.pattern("account"), wanted):
+        yield Fault(
+            ("account",),
+            f"{shown(wanted)} is not an account of {question.facts.cloud}",
+            f"it looks like {question.facts.example('account')}",
+        )
+
+
+RULES = (account, region, state_region, zones, address_range, existing, endpoints, no_way_out, domain, access)

@@ -60,6 +60,13 @@ def database(question: Question) -> Iterator[Fault]:
 
 def _class(question: Question, section: Database) -> Iterator[Fault]:
     path, facts = ("database", "machine_type"), question.facts
+    if section.engine not in facts.engines:
+        yield Fault(
+            ("database", "engine"),
+            f"{facts.cloud} has no engine {section.engine}",
+            f"write engine: {facts.engines[0]}",
+        )
+        return
     serverless = facts.serverless_class
     shown_at = question.first_given(path, ("database", "engine"))
     if section.engine == "aurora" and section.machine_type != serverless:
@@ -73,11 +80,13 @@ def _class(question: Question, section: Database) -> Iterator[Fault]:
         yield Fault(shown_at, f"{serverless} needs engine: aurora", "", also=(path, ("database", "engine")))
     elif section.engine == "postgres" and facts.database_class(section.machine_type) is None:
         known = facts.database_classes
-        hint = nearest(section.machine_type, known) or "for instance db.t4g.medium"
+        hint = nearest(section.machine_type, known) or f"for instance {facts.example('database')}"
         yield Fault(path, f"there is no database class {shown(section.machine_type)}", hint)
 
 
 def _version(question: Question, section: Database) -> Iterator[Fault]:
+    if section.engine not in question.facts.engines:
+        return
     known = question.facts.database_versions(section.engine)
     path = ("database", "version")
     if not re.match(r"\d{1,2}(\.\d{1,2})?\Z", section.version):
@@ -86,6 +95,12 @@ def _version(question: Question, section: Database) -> Iterator[Fault]:
         )
     elif section.version.split(".")[0] not in known:
         yield Fault(path, f"{section.engine} has no version {section.version}", f"one of {listed(known)}")
+    elif "." in section.version and not question.facts.minor_versions:
+        yield Fault(
+            path,
+            f"{question.facts.cloud} chooses the minor release itself",
+            f'write "{section.version.split(".")[0]}"',
+        )
 
 
 def _space(question: Question, section: Database) -> Iterator[Fault]:
@@ -144,14 +159,14 @@ def cache(question: Question) -> Iterator[Fault]:
     if section is None:
         return
     if facts.cache_class(section.machine_type) is None:
-        hint = nearest(section.machine_type, facts.cache_classes) or "for instance cache.t4g.small"
+        hint = nearest(section.machine_type, facts.cache_classes) or f"for instance {facts.example('cache')}"
         yield Fault(
             ("cache", "machine_type"), f"there is no cache node type {shown(section.machine_type)}", hint
         )
     if section.version not in facts.cache_versions:
         yield Fault(
             ("cache", "version"),
-            f"there is no Valkey version {shown(section.version)}",
+            f"{facts.cloud} has no cache of version {shown(section.version)}",
             f"one of {listed(facts.cache_versions)}",
         )
     both = (("cache", "multi_zone"), ("cache", "replicas"))
