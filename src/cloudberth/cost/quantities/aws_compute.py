@@ -9,7 +9,9 @@ from typing import Any
 
 from cloudberth.cost.model import PriceKey, Quantity
 from cloudberth.cost.quantities.context import Context, Meter, number
-from cloudberth.cost.quantities.schedule import Step, average
+from cloudberth.cost.quantities.elastic import SIZE_FIGURE, Size, bounded, elastic, scheduled
+from cloudberth.cost.quantities.retention import incremental_copies
+from cloudberth.cost.quantities.schedule import Step
 from cloudberth.cost.usage import HOURS
 from cloudberth.infra.plan import Resource
 
@@ -17,14 +19,6 @@ FREE_IOPS, FREE_MBPS = Decimal(3000), Decimal(125)
 """Included in every gp3 volume."""
 DETAILED_MONITORING_METRICS = 7
 """Metrics per machine that detailed monitoring bills as custom metrics (EC2 pricing)."""
-
-
-@dataclass(frozen=True, slots=True)
-class Size:
-    """Mean number of machines of a group; fixed when neither scaling nor schedules can change it."""
-
-    machines: Decimal
-    fixed: bool
 
 
 def group_size(group: Resource, context: Context, given: Decimal | None) -> Size:
@@ -40,21 +34,18 @@ def group_size(group: Resource, context: Context, given: Decimal | None) -> Size
         return Size(low, fixed=True)
     if given is not None:
         reach = [number(s.get("max_size")) or Decimal(0) for s in schedules]
-        return Size(max(Decimal(0), min(given, max([high, *reach]))), fixed=False)
-    return Size(_scheduled(low, schedules), fixed=False)
+        return bounded(given, [high, *reach])
+    return Size(scheduled(low, _steps(schedules)), fixed=False)
 
 
-def _scheduled(low: Decimal, schedules: tuple[Resource, ...]) -> Decimal:
+def _steps(schedules: tuple[Resource, ...]) -> list[Step]:
     steps = []
     for schedule in schedules:
         floor = number(schedule.get("min_size"))
         recurrence = schedule.get("recurrence")
         if floor is not None and floor >= 0 and isinstance(recurrence, str):
             steps.append(Step(recurrence, floor, schedule.get("time_zone") or "UTC"))
-    try:
-        return average(low, steps).quantize(Decimal("0.0001"))
-    except ValueError:  # a cron dialect we do not read: the group's own minimum still holds
-        return low
+    return steps
 
 
 def machine_count(context: Context, given: Decimal | None) -> Decimal:
@@ -96,7 +87,7 @@ def autoscaling_group(group: Resource, context: Context) -> Iterator[Quantity]:
     size = group_size(group, context, context.figures.usage.app_machines_average)
     machines = size.machines
     if not size.fixed:
-        context.figures.settle("app_machines_average", machines)
+        context.figures.settle(SIZE_FIGURE, machines)
     template = context.one_referenced(group, "aws_launch_template")
     lines = [*_machine_hours(group, context, purchase(group, template), machines)]
     if template is None:
@@ -107,11 +98,7 @@ def autoscaling_group(group: Resource, context: Context) -> Iterator[Quantity]:
     else:
         lines += _template(template, context, group, machines)
     for line in lines:
-        yield line if size.fixed else _elastic(line)
-
-
-def _elastic(line: Quantity) -> Quantity:
-    return replace(line, fixed=False, assumptions=("app_machines_average", *line.assumptions))
+        yield line if size.fixed else elastic(line)
 
 
 def _machine_hours(group: Resource, context: Context, buy: Purchase, machines: Decimal) -> Iterator[Quantity]:
@@ -189,14 +176,6 @@ def instance(resource: Resource, context: Context) -> Iterator[Quantity]:
         yield Meter(context, resource, "network").fixed(
             "public IPv4 address", "public-ipv4", "address", "hour", HOURS
         )
-
-
-def incremental_copies(size_gb: Decimal, used: Decimal, change: Decimal, copies: Decimal) -> Decimal:
-    """GB that `copies` daily incremental copies of a volume hold: the used part once, then what changed
-    each day."""
-    if copies < 1:
-        return Decimal(0)
-    return size_gb * used / 100 * (1 + change / 100 * (copies - 1))
 
 
 def snapshot_policy(resource: Resource, context: Context) -> Iterator[Quantity]:

@@ -7,9 +7,14 @@ from decimal import Decimal
 from typing import Any
 
 from cloudberth.cost.model import Quantity
-from cloudberth.cost.quantities.aws_compute import incremental_copies
 from cloudberth.cost.quantities.context import Context, Meter, counted, number
-from cloudberth.cost.usage import HOURS, MB_PER_GB
+from cloudberth.cost.quantities.retention import (
+    DAYS_PER_MONTH,
+    incremental_copies,
+    old_versions_gb,
+    shares_by_age,
+)
+from cloudberth.cost.usage import HOURS
 from cloudberth.infra.plan import Resource
 
 GP3_LARGE_GB = Decimal(400)
@@ -246,24 +251,8 @@ def _steps(resource: Resource, context: Context) -> list[tuple[Decimal, str]]:
 
 
 def tier_shares(resource: Resource, context: Context) -> dict[str, Decimal]:
-    """Share of the stored GB per tier in the steady state.
-
-    Objects arrive evenly and are kept for document_months, so ages are spread evenly over that time and a
-    tier holds the ages between its transition and the next one. Rules apply to lifecycle_percent of the
-    data.
-    """
-    life = context.figures["document_months"] * Decimal("30.4375")
-    covered = context.figures["lifecycle_percent"] / 100
-    shares = {"standard": Decimal(1)}
-    steps = _steps(resource, context)
-    if not steps or not life:
-        return shares
-    edges = [*(min(days, life) for days, _ in steps), life]
-    for index, (_, tier) in enumerate(steps):
-        part = (edges[index + 1] - edges[index]) / life * covered
-        shares[tier] = shares.get(tier, Decimal(0)) + part
-        shares["standard"] -= part
-    return shares
+    """Share of the bucket's GB per tier, as its lifecycle rules spread them (shares_by_age)."""
+    return shares_by_age(_steps(resource, context), context.figures, "standard")
 
 
 def _transitions(resource: Resource, context: Context, meter: Meter) -> Iterator[Quantity]:
@@ -295,11 +284,7 @@ def _noncurrent_gb(resource: Resource, context: Context) -> Decimal:
         for expiry in rule.get("noncurrent_version_expiration") or ()
     ]
     kept = max((d for d in days if d is not None), default=Decimal(30))
-    figures = context.figures
-    written = figures["documents"] * figures["document_mb"] / MB_PER_GB
-    return (
-        written * figures["noncurrent_percent"] / 100 * kept / Decimal("30.4375") / len(data_buckets(context))
-    )
+    return old_versions_gb(context.figures, kept) / len(data_buckets(context))
 
 
 def _log_bucket(resource: Resource, context: Context, meter: Meter) -> Iterator[Quantity]:
@@ -310,7 +295,7 @@ def _log_bucket(resource: Resource, context: Context, meter: Meter) -> Iterator[
     ]
     kept = max((d for d in days if d), default=Decimal(365))
     peers = sum(1 for b in context.of_type("aws_s3_bucket") if holds_logs(b, context))
-    size = context.figures["access_logs_gb"] * kept / Decimal("30.4375") / peers
+    size = context.figures["access_logs_gb"] * kept / DAYS_PER_MONTH / peers
     yield meter.usage(
         f"access logs, {kept} days kept", "s3", "standard", "GB-month", size, ("access_logs_gb",)
     )

@@ -8,11 +8,8 @@ from decimal import Decimal
 
 from cloudberth.cost.model import Quantity
 from cloudberth.cost.quantities.context import Context, Meter, number
+from cloudberth.cost.quantities.retention import DAYS_PER_MONTH, FOREVER_MONTHS
 from cloudberth.infra.plan import Resource
-
-DAYS_PER_MONTH = Decimal("30.4375")
-FOREVER_MONTHS = Decimal(12)
-"""A group without retention grows for ever; it is priced as it stands after a year."""
 
 
 def log_group(resource: Resource, context: Context) -> Iterator[Quantity]:
@@ -170,5 +167,5 @@ def budget(resource: Resource, context: Context) -> Iterator[Quantity]:
     acting = context.referring(resource, "aws_budgets_budget_action")
     if acting:
         yield Meter(context, resource, "alarms").fixed(
-            "budget with actions", "budgets", "action-enabled", "day", Decimal("30.4375")
+            "budget with actions", "budgets", "action-enabled", "day", DAYS_PER_MONTH
         )
