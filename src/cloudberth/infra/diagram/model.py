@@ -114,7 +114,7 @@ class Edge:
 
 @dataclass(frozen=True, slots=True)
 class Subnet:
-    """The box of one tier in one zone. caption: address range."""
+    """The box of one tier in one zone, or in every zone (``""``). caption: address range."""
 
     tier: Tier
     zone: str

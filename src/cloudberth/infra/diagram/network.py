@@ -64,6 +64,13 @@ class _Columns:
         edge = _PAD + _ZONE_PAD
         return Rect(self.lefts[column] - edge, top, self.card + 2 * edge, height)
 
+    def subnet_box(self, zone: str, top: float, height: float) -> Rect:
+        """The zone's box at this height; for no zone the boxes of all."""
+        if zone:
+            return self.zone_box(self.zones.index(zone), top, height)
+        first = self.zone_box(0, top, height)
+        return Rect(first.x, top, self.zone_box(len(self.zones) - 1, top, height).right - first.x, height)
+
     def spine(self) -> float:
         """Middle of the gap between zones that is nearest to the centre; of the zone if there is one."""
         if len(self.lefts) == 1:
@@ -153,9 +160,9 @@ def _tier_cards(slots: list[_Slot], columns: _Columns, top: float) -> tuple[list
 def _subnet_boxes(subnets: list[Subnet], columns: _Columns, top: float, height: float) -> list[Box]:
     boxes = []
     for subnet in subnets:
-        if subnet.zone not in columns.zones:
+        if subnet.zone and subnet.zone not in columns.zones:
             continue
-        zone = columns.zone_box(columns.zones.index(subnet.zone), top, height)
+        zone = columns.subnet_box(subnet.zone, top, height)
         rect = Rect(zone.x + _ZONE_PAD, top, zone.w - 2 * _ZONE_PAD, height)
         boxes.append(Box(_FRAMES[subnet.tier], rect, _headings(subnet.title, subnet.caption, rect)))
     return boxes

@@ -5,11 +5,10 @@ Source of the names: the resource list of the AWS provider 6.x.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
+from cloudberth.infra.diagram.catalog import Catalog, Kind
 from cloudberth.infra.diagram.model import Place, Role, Tier
 
-SETTINGS: tuple[tuple[str, str], ...] = (
+_SETTINGS: tuple[tuple[str, str], ...] = (
     ("aws_iam_", "IAM roles and policies"),
     ("aws_security_group", "security groups and rules"),
     ("aws_vpc_security_group_", "security groups and rules"),
@@ -58,20 +57,8 @@ SETTINGS: tuple[tuple[str, str], ...] = (
     ("aws_eks_", "cluster settings"),
     ("aws_default_", "defaults of the account"),
 )
-"""Prefix of a type that is not drawn itself → what to call it in the note under the picture."""
 
-
-@dataclass(frozen=True, slots=True)
-class Kind:
-    """A type that is drawn from its name alone. tier: where it stands when its subnets do not tell."""
-
-    title: str
-    role: Role
-    place: Place = Place.REGION
-    tier: Tier | None = None
-
-
-KINDS: dict[str, Kind] = {
+_KINDS: dict[str, Kind] = {
     "aws_instance": Kind("EC2 instance", Role.MACHINE, Place.ZONES, Tier.PRIVATE),
     "aws_ecs_service": Kind("ECS service", Role.CONTAINERS, Place.ZONES, Tier.PRIVATE),
     "aws_eks_cluster": Kind("EKS cluster", Role.CONTAINERS, Place.ZONES, Tier.PRIVATE),
@@ -100,3 +87,12 @@ KINDS: dict[str, Kind] = {
     "aws_vpn_gateway": Kind("VPN gateway", Role.GATEWAY),
     "aws_ec2_transit_gateway": Kind("Transit gateway", Role.GATEWAY),
 }
+
+CATALOG = Catalog(
+    kinds=_KINDS,
+    settings=_SETTINGS,
+    ground=frozenset(
+        {"aws_vpc", "aws_subnet", "aws_default_vpc", "aws_default_subnet", "aws_rds_cluster_instance"}
+    ),
+    sizes=("instance_type", "node_type", "instance_class", "launch_type"),
+)

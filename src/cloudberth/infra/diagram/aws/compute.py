@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from cloudberth.infra.diagram.aws.drawn import Drawn, addresses, counted, label_of, number, span, titled
 from cloudberth.infra.diagram.aws.subnets import Ground
+from cloudberth.infra.diagram.drawn import Drawn, addresses, counted, label_of, number, span, titled
 from cloudberth.infra.diagram.links import Links, text_of
 from cloudberth.infra.diagram.model import Node, Place, Role, Tier
 from cloudberth.infra.plan import Resource

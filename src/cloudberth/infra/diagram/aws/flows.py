@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from cloudberth.infra.diagram.links import Links, text_of
+from cloudberth.infra.diagram.ports import Ports
 from cloudberth.infra.plan import Resource
 
 GROUP = "aws_security_group"
@@ -20,31 +21,6 @@ _INGRESS = "aws_vpc_security_group_ingress_rule"
 _EGRESS = "aws_vpc_security_group_egress_rule"
 _WORD = re.compile(r"[a-z0-9]+")
 _GENERIC = {"this", "main", "default", "sg", "security", "group"}
-_PORTS = {
-    22: "SSH",
-    25: "SMTP",
-    53: "DNS",
-    80: "HTTP",
-    443: "HTTPS",
-    1433: "SQL Server",
-    2049: "NFS",
-    3306: "MySQL",
-    5432: "PostgreSQL",
-    6379: "Redis",
-    9092: "Kafka",
-    9200: "OpenSearch",
-    11211: "Memcached",
-    27017: "MongoDB",
-}
-
-
-@dataclass(frozen=True, slots=True)
-class Ports:
-    """A range of ports; first None means all."""
-
-    protocol: str
-    first: int | None
-    last: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,22 +195,3 @@ def _ports(values: Any) -> Ports:
     if protocol in ("-1", "all") or first is None:
         return Ports("any" if protocol in ("-1", "all") else protocol, None, None)
     return Ports(protocol, int(first), int(last if last is not None else first))
-
-
-def port_label(ports: Sequence[Ports], names: dict[int, str] | None = None) -> str:
-    """``PostgreSQL 5432``, ``TCP 5001, 5002``; names: better words than the port's usual ones."""
-    if any(one.first is None for one in ports):
-        return "any port"
-    known = {**_PORTS, **(names or {})}
-    unique = sorted({(one.first or 0, one.last or 0, one.protocol) for one in ports})
-    if (
-        len(unique) == 1
-        and unique[0][0] == unique[0][1]
-        and unique[0][0] in known
-        and unique[0][2] in ("tcp", "6")
-    ):
-        return f"{known[unique[0][0]]} {unique[0][0]}"
-    protocol = "/".join(sorted({one[2].upper() for one in unique}))
-    shown = [str(first) if first == last else f"{first}–{last}" for first, last, _ in unique]
-    more = f" +{len(shown) - 4}" if len(shown) > 4 else ""
-    return f"{protocol} {', '.join(shown[:4])}{more}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from cloudberth.infra.diagram.aws.drawn import Drawn, addresses, counted, label_of, number, some, span
+from cloudberth.infra.diagram.drawn import Drawn, addresses, counted, label_of, number, some, span
 from cloudberth.infra.diagram.links import Links, text_of
 from cloudberth.infra.diagram.model import Node, Place, Role
 from cloudberth.infra.plan import Resource

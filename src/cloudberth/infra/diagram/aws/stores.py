@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from cloudberth.infra.diagram.aws.drawn import Drawn, addresses, counted, number, span
 from cloudberth.infra.diagram.aws.subnets import Ground
+from cloudberth.infra.diagram.drawn import Drawn, addresses, counted, number, span
 from cloudberth.infra.diagram.links import Links, text_of
 from cloudberth.infra.diagram.model import Edge, Node, Place, Role, Tier, Traffic
 from cloudberth.infra.plan import Resource

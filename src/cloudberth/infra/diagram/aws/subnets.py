@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from cloudberth.infra.diagram.drawn import Spot
 from cloudberth.infra.diagram.links import Links, text_of
 from cloudberth.infra.diagram.model import Subnet, Tier
 from cloudberth.infra.plan import Resource
@@ -27,14 +28,6 @@ _WORDS = {
     Tier.PRIVATE: ("private", "app", "compute", "web"),
 }
 _TITLES = {Tier.PUBLIC: "Public subnet", Tier.PRIVATE: "Private subnet", Tier.DATA: "Data subnet"}
-
-
-@dataclass(frozen=True, slots=True)
-class Spot:
-    """Where something stands: a tier, or None where the plan does not tell, and the zones."""
-
-    tier: Tier | None
-    zones: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,17 +5,18 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Sequence
 from itertools import pairwise
 
+from cloudberth.infra.diagram.assembly import INTERNET, USERS
 from cloudberth.infra.diagram.aws.compute import listeners, service_of
-from cloudberth.infra.diagram.aws.drawn import Drawn
-from cloudberth.infra.diagram.aws.flows import GROUP, Flow, flows, port_label, ways_out, words_of
+from cloudberth.infra.diagram.aws.flows import GROUP, Flow, flows, ways_out, words_of
 from cloudberth.infra.diagram.aws.stores import engine_name
+from cloudberth.infra.diagram.drawn import Drawn
 from cloudberth.infra.diagram.links import Links, text_of
 from cloudberth.infra.diagram.model import Edge, Node, Place, Role, Tier, Traffic
+from cloudberth.infra.diagram.ports import port_label
+from cloudberth.infra.diagram.scene import COMPUTE, PERMITTED, notices, through
+from cloudberth.infra.diagram.scene import Scene as Common
 from cloudberth.infra.plan import Resource
 
-USERS = "users"
-INTERNET = "internet"
-_COMPUTE = frozenset({Role.APP, Role.STATEFUL, Role.MACHINE, Role.CONTAINERS, Role.FUNCTION})
 _WORDS = {
     Role.BALANCER: {"balancer", "alb", "elb", "nlb", "lb", "loadbalancer"},
     Role.DATABASE: {"database", "db", "rds", "postgres", "postgresql", "aurora", "mysql", "sql"},
@@ -27,15 +28,6 @@ _TEMPLATES = frozenset({"aws_launch_template", "aws_launch_configuration"})
 _TO_ROLE = _TEMPLATES | {"aws_iam_instance_profile", "aws_ecs_task_definition"}
 _ATTACHED = ("aws_iam_role_policy", "aws_iam_role_policy_attachment", "aws_iam_policy_attachment")
 _POLICIES = frozenset({"aws_iam_policy", "aws_iam_policy_document"})
-_PERMITTED = {
-    Role.OBJECTS: Traffic.DATA,
-    Role.QUEUE: Traffic.DATA,
-    Role.FILES: Traffic.DATA,
-    Role.SECRETS: Traffic.MANAGEMENT,
-    Role.LOGS: Traffic.MANAGEMENT,
-    Role.MAIL: Traffic.MANAGEMENT,
-}
-"""Services that machines reach by permission, and what kind of traffic that is."""
 _SERVICES = {
     Role.OBJECTS: "s3",
     Role.SECRETS: "secretsmanager",
@@ -45,26 +37,15 @@ _SERVICES = {
 }
 
 
-class Scene:
-    """The nodes of a picture and the plan behind them, for finding the arrows between them."""
+class Scene(Common):
+    """A scene that knows which nodes are in which security group."""
 
     def __init__(self, links: Links, drawn: Sequence[Drawn]) -> None:
-        self.links = links
-        self.drawn = tuple(drawn)
-        self._by_address = {one.address: item.node for item in drawn for one in item.resources}
+        super().__init__(links, drawn)
         self._members: dict[str, list[Node]] = {}
         for item in drawn:
             for group in _groups_of(links, item):
                 self._members.setdefault(group.address, []).append(item.node)
-
-    def of_role(self, *roles: Role) -> list[Drawn]:
-        return [item for item in self.drawn if item.node.role in roles]
-
-    def compute(self) -> list[Drawn]:
-        return [item for item in self.drawn if item.node.role in _COMPUTE]
-
-    def node(self, resource: Resource) -> Node | None:
-        return self._by_address.get(resource.address)
 
     def members(self, group: Resource) -> list[Node]:
         return self._members.get(group.address, [])
@@ -105,7 +86,7 @@ def edges(links: Links, drawn: Sequence[Drawn]) -> Iterator[Edge]:
     yield from _inside(scene)
     yield from _permitted(scene)
     yield from _outbound(scene)
-    yield from _notices(scene)
+    yield from notices(scene)
 
 
 def public_ranges(links: Links, drawn: Sequence[Drawn]) -> tuple[str, ...]:
@@ -218,7 +199,7 @@ def _registered(scene: Scene, group: Resource) -> Iterator[Node]:
         nodes = [scene.node(one)]
         if one.type in ("aws_autoscaling_attachment", "aws_lb_target_group_attachment"):
             nodes = [scene.node(other) for other in scene.links.named_by(one)]
-        yield from (node for node in nodes if node is not None and node.role in _COMPUTE)
+        yield from (node for node in nodes if node is not None and node.role in COMPUTE)
 
 
 def _inside(scene: Scene) -> Iterator[Edge]:
@@ -256,18 +237,13 @@ def _names(scene: Scene, target: str) -> dict[int, str]:
 
 def _permitted(scene: Scene) -> Iterator[Edge]:
     """From machines to the services that their role may use, through an endpoint where there is one."""
-    types = {one.type for item in scene.of_role(*_PERMITTED) for one in item.resources}
+    types = {one.type for item in scene.of_role(*PERMITTED) for one in item.resources}
     for item in scene.compute():
         for resource in _permitted_of(scene.links, item, types):
             node = scene.node(resource)
-            if node is None or node.role not in _PERMITTED:
+            if node is None or node.role not in PERMITTED:
                 continue
-            traffic = _PERMITTED[node.role]
-            label = "HTTPS 443" if traffic is Traffic.DATA else ""
-            door = _endpoint(scene, node.role)
-            yield Edge(item.node.id, door.id if door else node.id, traffic, label)
-            if door:
-                yield Edge(door.id, node.id, traffic)
+            yield from through(item.node.id, node, _endpoint(scene, node.role))
 
 
 def _permitted_of(links: Links, item: Drawn, types: Collection[str]) -> Iterator[Resource]:
@@ -316,14 +292,3 @@ def _outbound(scene: Scene) -> Iterator[Edge]:
         yield from (Edge(nat.id, doors[0], Traffic.EGRESS) for nat in nats)
         if (used or nats) and any(item.node.id == INTERNET for item in scene.drawn):
             yield Edge(doors[0], INTERNET, Traffic.EGRESS)
-
-
-def _notices(scene: Scene) -> Iterator[Edge]:
-    """From alarms to where they are sent."""
-    for item in scene.of_role(Role.ALARMS):
-        named = [one for alarm in item.resources for one in scene.links.named_by(alarm)]
-        yield from (
-            Edge(item.node.id, node.id, Traffic.MANAGEMENT)
-            for one in named
-            if (node := scene.node(one)) is not None and node.role is Role.MAIL
-        )

@@ -6,10 +6,18 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from cloudberth.infra.diagram.links import Links, text_of
-from cloudberth.infra.diagram.model import Node
+from cloudberth.infra.diagram.model import Node, Tier
 from cloudberth.infra.plan import Resource
 
 _GENERIC = {"this", "main", "default", "self", "that", "group", "instance", "cluster", "resource"}
+
+
+@dataclass(frozen=True, slots=True)
+class Spot:
+    """Where something stands: a tier, or None where the plan does not tell, and the zones."""
+
+    tier: Tier | None
+    zones: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
