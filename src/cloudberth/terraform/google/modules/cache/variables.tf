@@ -1,0 +1,27 @@
+variable "name" {
+  description = "Name of the deployment; first part of every resource name."
+  type        = string
+  nullable    = false
+
+  validation {
+    condition     = can(regex("^[a-z][a-z0-9-]{1,18}[a-z0-9]$", var.name)) && !strcontains(var.name, "--")
+    error_message = "Use 3 to 20 lower-case letters, digits and single hyphens, starting with a letter and not ending with a hyphen."
+  }
+}
+
+variable "tags" {
+  description = "Labels of every resource of this module that can carry them."
+  type        = map(string)
+  nullable    = false
+
+  validation {
+    condition     = alltrue([for key, value in var.tags : can(regex("^[a-z][a-z0-9_-]{0,62}$", key)) && can(regex("^[a-z0-9_-]{0,63}$", value)) && !startswith(key, "goog")])
+    error_message = "Labels hold lower-case letters, digits, _ and -, keys start with a letter but not with goog; both have at most 63 characters."
+  }
+}
+
+variable "project" {
+  description = "Id of the project in which everything is created."
+  type        = string
+  nullable    = false
+}
