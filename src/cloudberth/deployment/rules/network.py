@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator
 
 from cloudberth.deployment.document import Path
-from cloudberth.deployment.model import Domain
+from cloudberth.deployment.model import Domain, ExistingNetwork
 from cloudberth.deployment.model.base import shown
 from cloudberth.deployment.rules.rule import Fault, Question
 from cloudberth.deployment.wording import closest, nearest
@@ -89,41 +89,37 @@ def address_range(question: Question) -> Iterator[Fault]:
 
 
 def existing(question: Question) -> Iterator[Fault]:
-    """Ids of an existing network look like ids, and no subnet is named twice."""
+    """Ids of an existing network look like ids; every kind of subnet lies in two zones."""
     network = question.deployment.network.existing
     if network is None:
         return
-    base: Path = ("network", "existing")
     if not re.match(question.facts.pattern("network"), network.id):
-        yield Fault(
-            (*base, "id"),
-            f"{shown(network.id)} is not the id of a network",
-            "it looks like vpc-0a1b2c3d4e5f67890",
-        )
-    seen: dict[str, str] = {}
-    for kind in ("public_subnets", "private_subnets", "data_subnets"):
+        what = f"{shown(network.id)} is not the id of a network"
+        yield Fault((*EXISTING, "id"), what, "it looks like vpc-0a1b2c3d4e5f67890")
+    for kind in SUBNETS:
         if len(getattr(network, kind)) < 2:
-            yield Fault(
-                (*base, kind),
-                f"the {kind.replace('_', ' ')} need at least two zones",
-                "name two subnets or more",
-            )
-        for i, subnet in enumerate(getattr(network, kind)):
-            path = (*base, kind, i)
-            if not re.match(question.facts.pattern("subnet"), subnet):
-                yield Fault(
-                    path,
-                    f"{shown(subnet)} is not the id of a subnet",
-                    "it looks like subnet-0a1b2c3d4e5f67890",
-                )
-            elif kind == seen.setdefault(subnet, kind) and getattr(network, kind).index(subnet) != i:
-                yield Fault(path, f"{subnet} stands twice", "name each subnet once")
-            elif kind != seen[subnet] and "public_subnets" in (kind, seen[subnet]):
-                yield Fault(
-                    path,
-                    f"{subnet} is also one of the {seen[subnet]}",
-                    "machines and data belong in subnets of their own",
-                )
+            what = f"the {kind.replace('_', ' ')} need at least two zones"
+            yield Fault((*EXISTING, kind), what, "name two subnets or more")
+    yield from _subnets(network, question.facts.pattern("subnet"))
+
+
+EXISTING: Path = ("network", "existing")
+SUBNETS = ("public_subnets", "private_subnets", "data_subnets")
+
+
+def _subnets(network: ExistingNetwork, pattern: str) -> Iterator[Fault]:
+    """Each subnet is named once, and the public ones are nothing else."""
+    seen: dict[str, str] = {}
+    for kind, i, subnet in ((k, i, subnet) for k in SUBNETS for i, subnet in enumerate(getattr(network, k))):
+        path, first = (*EXISTING, kind, i), seen.setdefault(subnet, kind)
+        if not re.match(pattern, subnet):
+            what = f"{shown(subnet)} is not the id of a subnet"
+            yield Fault(path, what, "it looks like subnet-0a1b2c3d4e5f67890")
+        elif kind == first and getattr(network, kind).index(subnet) != i:
+            yield Fault(path, f"{subnet} stands twice", "name each subnet once")
+        elif kind != first and "public_subnets" in (kind, first):
+            hint = "machines and data belong in subnets of their own"
+            yield Fault(path, f"{subnet} is also one of the {first}", hint)
 
 
 def endpoints(question: Question) -> Iterator[Fault]:
