@@ -202,6 +202,22 @@ class Facts:
         limits = self._data["tags"]
         return limits["key_length"], limits["value_length"], limits["reserved_prefix"]
 
+    @property
+    def refused_name(self) -> tuple[str, str]:
+        """Regular expression of names that the cloud refuses although they look right, and why."""
+        refused = self._data["refused_name"]
+        return refused["pattern"], refused["why"]
+
+    @property
+    def allowed_ranges(self) -> int:
+        """Most address ranges that access.allowed_cidrs can hold."""
+        return int(self._data["allowed_ranges"])
+
+    @property
+    def growth_factor(self) -> float:
+        """Least ratio of a database's largest to its first storage."""
+        return float(self._data["growth_factor"])
+
     def pattern(self, kind: str) -> str:
         """Regular expression of an id: certificate, image, network, subnet."""
         return str(self._data["patterns"][kind])

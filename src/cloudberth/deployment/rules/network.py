@@ -257,4 +257,36 @@ def _covers(
     )
 
 
-RULES = (region, state_region, zones, address_range, existing, endpoints, no_way_out, domain, access)
+def name(question: Question) -> Iterator[Fault]:
+    """A name that looks right, but that some service of the cloud refuses."""
+    pattern, why = question.facts.refused_name
+    if re.search(pattern, question.deployment.name):
+        yield Fault(
+            ("name",), f"{shown(question.deployment.name)} cannot be used in {question.facts.cloud}: {why}"
+        )
+
+
+def ranges(question: Question) -> Iterator[Fault]:
+    """More ranges than the cloud's packet filter holds."""
+    count, most = len(question.deployment.access.allowed_cidrs), question.facts.allowed_ranges
+    if count > most:
+        yield Fault(
+            ("access", "allowed_cidrs"),
+            f"holds {count} ranges; {question.facts.cloud} can filter {most}",
+            "join neighbouring ranges into larger ones",
+        )
+
+
+RULES = (
+    name,
+    ranges,
+    region,
+    state_region,
+    zones,
+    address_range,
+    existing,
+    endpoints,
+    no_way_out,
+    domain,
+    access,
+)

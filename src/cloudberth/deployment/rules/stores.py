@@ -100,6 +100,14 @@ def _space(question: Question, section: Database) -> Iterator[Fault]:
             "set both, or max_storage_gb: 0 to keep it fixed",
             also=(least, most),
         )
+    elif 0 < section.max_storage_gb < section.storage_gb * question.facts.growth_factor:
+        yield Fault(
+            question.first_given(most, least),
+            f"max_storage_gb {section.max_storage_gb}{question.origin(*most)} leaves too little to grow from "
+            f"storage_gb {section.storage_gb}{question.origin(*least)}",
+            f"at least {question.facts.growth_factor:g} times storage_gb, or 0 to keep it fixed",
+            also=(least, most),
+        )
     alarm = ("alarms", "database_free_storage_gb")
     free = question.deployment.alarms.database_free_storage_gb
     if free >= section.storage_gb:
