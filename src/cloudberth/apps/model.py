@@ -6,7 +6,7 @@ Read from ``apps/dify/<version>.yaml``, or made from the services of an `app: cu
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
@@ -14,6 +14,14 @@ Size = Literal["small", "medium", "large"]
 SIZES: tuple[Size, ...] = ("small", "medium", "large")
 Group = Literal["app", "stateful"]
 GROUPS: tuple[Group, ...] = ("app", "stateful")
+
+
+# They end up in the router's configuration and in the Compose file, where other signs would mean something.
+PATH_PATTERN = r"^/[A-Za-z0-9._~/-]*$"
+NAME_PATTERN = r"^[a-z0-9][a-z0-9_-]{0,62}$"
+HeaderName = Annotated[str, Field(pattern=r"^[A-Za-z0-9-]{1,64}$")]
+HeaderValue = Annotated[str, Field(pattern=r"^[^\s;{}'\"\\]{1,1024}$")]
+NetworkName = Annotated[str, Field(pattern=NAME_PATTERN)]
 
 
 class AppPart(BaseModel):
@@ -29,7 +37,7 @@ class Resources(AppPart):
 
 
 class Health(AppPart):
-    path: str | None = None
+    path: str | None = Field(default=None, pattern=PATH_PATTERN)
     """HTTP path that answers 200 on the service's port."""
     command: tuple[str, ...] = ()
     """Or a command inside the container that exits 0."""
@@ -37,22 +45,23 @@ class Health(AppPart):
     """What the image brings to ask its own HTTP path with."""
     start_seconds: int = 60
     statuses: tuple[int, ...] = (200,)
+    """Answers that mean healthy, with client node; the others take every answer below 400."""
 
 
 class Volume(AppPart):
-    name: str
+    name: str = Field(pattern=NAME_PATTERN)
     path: str
     """Mount path in the container."""
     persistent: bool = True
     """On the data disk of the stateful machine; False: scratch that goes with the machine."""
-    owner: str | None = None
+    owner: str | None = Field(default=None, pattern=r"^\d+(:\d+)?$")
     """uid:gid the directory must belong to; default: as the image has it."""
 
 
 class Route(AppPart):
-    path: str
+    path: str = Field(pattern=PATH_PATTERN)
     """Public path prefix, e.g. /console/api."""
-    headers: dict[str, str] = {}
+    headers: dict[HeaderName, HeaderValue] = {}
     """Headers the router adds (nginx variables allowed), e.g. Dify-Hook-Url."""
     websocket: bool = False
     cacheable: bool = False
@@ -84,8 +93,9 @@ class Service(AppPart):
     volumes: tuple[Volume, ...] = ()
     after: tuple[str, ...] = ()
     """Services on the same machine that must be healthy (or done, for `once`) first."""
-    networks: tuple[str, ...] = ("default",)
-    """`isolated` networks have no way out: only services that share one can talk."""
+    networks: tuple[NetworkName, ...] = ("default",)
+    """`isolated` networks have no way out: only services that share one can talk. In a deployment file these
+    are the networks whose name starts with ``isolated``."""
     capabilities: tuple[str, ...] | None = None
     """Linux capabilities the container keeps; None: Docker's default set."""
     read_only: bool = False
@@ -162,6 +172,14 @@ class App(AppPart):
 
     @model_validator(mode="after")
     def _parts_fit(self) -> Self:
+        taken: dict[str, str] = {}
+        for name, service in self.services.items():
+            for route in service.routes:
+                if route.path in taken:
+                    raise ValueError(
+                        f"services.{name}: {taken[route.path]} has the route {route.path} already"
+                    )
+                taken[route.path] = name
         for name, service in self.services.items():
             for problem in _problems(self, service):
                 raise ValueError(f"services.{name}: {problem}")
