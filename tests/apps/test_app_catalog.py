@@ -206,5 +206,6 @@ def test_a_fact_stands_once() -> None:
     ],
 )
 def test_signs_that_would_mean_something_elsewhere_are_refused(change: dict[str, Any]) -> None:
-    with pytest.raises(ValidationError):
-        Service(**SERVICE | change)
+    networks: dict[str, Any] = {"default": "open", "a b": "open"}
+    with pytest.raises(ValidationError, match="cannot be"):
+        App(name="x", version="1", services={"a": Service(**SERVICE | change)}, networks=networks)

@@ -5,8 +5,9 @@ Read from ``apps/dify/<version>.yaml``, or made from the services of an `app: cu
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Annotated, Any, Literal, Self
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
@@ -14,14 +15,6 @@ Size = Literal["small", "medium", "large"]
 SIZES: tuple[Size, ...] = ("small", "medium", "large")
 Group = Literal["app", "stateful"]
 GROUPS: tuple[Group, ...] = ("app", "stateful")
-
-
-# They end up in the router's configuration and in the Compose file, where other signs would mean something.
-PATH_PATTERN = r"^/[A-Za-z0-9._~/-]*$"
-NAME_PATTERN = r"^[a-z0-9][a-z0-9_-]{0,62}$"
-HeaderName = Annotated[str, Field(pattern=r"^[A-Za-z0-9-]{1,64}$")]
-HeaderValue = Annotated[str, Field(pattern=r"^[^\s;{}'\"\\]{1,1024}$")]
-NetworkName = Annotated[str, Field(pattern=NAME_PATTERN)]
 
 
 class AppPart(BaseModel):
@@ -37,7 +30,7 @@ class Resources(AppPart):
 
 
 class Health(AppPart):
-    path: str | None = Field(default=None, pattern=PATH_PATTERN)
+    path: str | None = None
     """HTTP path that answers 200 on the service's port."""
     command: tuple[str, ...] = ()
     """Or a command inside the container that exits 0."""
@@ -45,23 +38,22 @@ class Health(AppPart):
     """What the image brings to ask its own HTTP path with."""
     start_seconds: int = 60
     statuses: tuple[int, ...] = (200,)
-    """Answers that mean healthy, with client node; the others take every answer below 400."""
 
 
 class Volume(AppPart):
-    name: str = Field(pattern=NAME_PATTERN)
+    name: str
     path: str
     """Mount path in the container."""
     persistent: bool = True
     """On the data disk of the stateful machine; False: scratch that goes with the machine."""
-    owner: str | None = Field(default=None, pattern=r"^\d+(:\d+)?$")
+    owner: str | None = None
     """uid:gid the directory must belong to; default: as the image has it."""
 
 
 class Route(AppPart):
-    path: str = Field(pattern=PATH_PATTERN)
+    path: str
     """Public path prefix, e.g. /console/api."""
-    headers: dict[HeaderName, HeaderValue] = {}
+    headers: dict[str, str] = {}
     """Headers the router adds (nginx variables allowed), e.g. Dify-Hook-Url."""
     websocket: bool = False
     cacheable: bool = False
@@ -93,9 +85,8 @@ class Service(AppPart):
     volumes: tuple[Volume, ...] = ()
     after: tuple[str, ...] = ()
     """Services on the same machine that must be healthy (or done, for `once`) first."""
-    networks: tuple[NetworkName, ...] = ("default",)
-    """`isolated` networks have no way out: only services that share one can talk. In a deployment file these
-    are the networks whose name starts with ``isolated``."""
+    networks: tuple[str, ...] = ("default",)
+    """`isolated` networks have no way out: only services that share one can talk."""
     capabilities: tuple[str, ...] | None = None
     """Linux capabilities the container keeps; None: Docker's default set."""
     read_only: bool = False
@@ -215,4 +206,32 @@ def _problems(app: App, service: Service) -> list[str]:
     if service.health and service.health.path and service.port is None:
         found.append("has a health path but no port")
     found += [f"there is no file {name!r}" for name in service.files.values() if name not in app.texts]
-    return found
+    return found + [f"{text!r} cannot be {what}" for what, text in _unusable(service)]
+
+
+# What ends up in the router's configuration or in the Compose file, where other signs would mean something.
+_PATH = re.compile(r"/[A-Za-z0-9._~/-]*")
+_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
+_HEADER = re.compile(r"[A-Za-z0-9-]{1,64}")
+_HEADER_VALUE = re.compile(r"[^\s;{}'\"\\]{1,1024}")
+_OWNER = re.compile(r"\d+(:\d+)?")
+
+
+def _unusable(service: Service) -> Iterator[tuple[str, str]]:
+    """(what it should be, text) of every text that has another form."""
+    paths = [route.path for route in service.routes]
+    paths += [service.health.path] if service.health and service.health.path is not None else []
+    headers = [pair for route in service.routes for pair in route.headers.items()]
+    texts = (
+        ("a path", _PATH, paths),
+        ("the name of a network", _NAME, service.networks),
+        ("the name of a volume", _NAME, [volume.name for volume in service.volumes]),
+        (
+            "the owner of a volume (uid:gid)",
+            _OWNER,
+            [v.owner for v in service.volumes if v.owner is not None],
+        ),
+        ("the name of a header", _HEADER, [name for name, _ in headers]),
+        ("the value of a header", _HEADER_VALUE, [value for _, value in headers]),
+    )
+    return ((what, text) for what, form, found in texts for text in found if not form.fullmatch(text))
