@@ -74,7 +74,7 @@ def test_what_is_commented_out_is_right_as_well() -> None:
 
 def test_wrong_answers_are_refused_by_question() -> None:
     assert problems({"region": "mars"}) == [
-        'berth init region: there is no region "mars" in aws (for instance us-east-1 or us-east-1)'
+        'berth init region: there is no region "mars" in aws (for instance eu-central-1 or us-east-1)'
     ]
     assert problems({"size": "huge", "email": "ops", "budget": "plenty"}) == [
         'berth init size: must be small, medium or large, not "huge"',
