@@ -30,7 +30,7 @@ FACTS: dict[str, Any] = {
     },
     "stateful": {"host": "stateful.dify.internal"},
     "database": {"host": "db.internal", "port": "5432", "username": "cloudberth", "name": "dify"},
-    "cache": {"host": "cache.internal", "port": "6379", "tls": "true", "username": "default"},
+    "cache": {"host": "cache.internal", "port": "6379", "tls": "true", "username": ""},
     "storage": {
         "bucket": "dify-files-0a1b",
         "region": "eu-central-1",

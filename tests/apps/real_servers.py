@@ -114,3 +114,11 @@ def echo_server(name: str, port: int | None = None) -> Iterator[int]:
     finally:
         server.shutdown()
         server.server_close()
+
+
+def postgres_programs() -> Path:
+    """The folder of initdb and postgres; without them the test is skipped with the command for it."""
+    found = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
+    if not found:
+        pytest.skip("NOT TESTED: PostgreSQL is not installed (apt-get install postgresql)")
+    return found[-1].parent

@@ -163,6 +163,10 @@ SERVICE: dict[str, Any] = {"image": "a:1", "resources": {"cpu": 1, "memory_mb": 
         ({"a": {"runs": "once", "port": 1, "routes": [{"path": "/"}]}}, "one-shot step cannot have routes"),
         ({"a": {"health": {"path": "/"}}}, "has a health path but no port"),
         ({"a": {"files": {"/etc/x": "x.conf"}}}, "there is no file 'x.conf'"),
+        (
+            {"a": {"port": 1, "routes": [{"path": "/"}]}, "b": {"port": 2, "routes": [{"path": "/"}]}},
+            "services.b: a has the route / already",
+        ),
     ],
 )
 def test_parts_that_do_not_fit_are_refused(services: dict[str, Any], what: str) -> None:
@@ -186,3 +190,22 @@ def test_a_fact_stands_once() -> None:
         shared = {pair: names for pair, names in seen.items() if len(names) > 1 and pair[0] != "MODE"}
         classes = {("SERVER_WORKER_CLASS", "gevent")}
         assert not {pair: names for pair, names in shared.items() if pair not in classes}
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"port": 1, "routes": [{"path": "/x { return 200; }"}]},
+        {"port": 1, "routes": [{"path": "x"}]},
+        {"port": 1, "routes": [{"path": "/", "headers": {"X-A": "b; deny all"}}]},
+        {"port": 1, "routes": [{"path": "/", "headers": {"X A": "b"}}]},
+        {"port": 1, "health": {"path": "/x'); process.exit(0"}},
+        {"runs": "one", "volumes": [{"name": "../etc", "path": "/v"}]},
+        {"runs": "one", "volumes": [{"name": "v", "path": "/v", "owner": "root"}]},
+        {"networks": ["a b"]},
+    ],
+)
+def test_signs_that_would_mean_something_elsewhere_are_refused(change: dict[str, Any]) -> None:
+    networks: dict[str, Any] = {"default": "open", "a b": "open"}
+    with pytest.raises(ValidationError, match="cannot be"):
+        App(name="x", version="1", services={"a": Service(**SERVICE | change)}, networks=networks)

@@ -279,3 +279,15 @@ def test_databases_are_made_before_anything_else() -> None:
     assert 'CREATE EXTENSION IF NOT EXISTS "uuid-ossp";' in sql
     assert 'CREATE EXTENSION IF NOT EXISTS "vector";' in sql
     assert 'CREATE DATABASE "dify_plugin"' in sql
+
+
+def test_two_services_cannot_share_a_port_of_the_machine() -> None:
+    deployment = custom(CUSTOM)
+    app = app_of(deployment)
+    index = app.services["index"]
+    calling = app.services["shop"].model_copy(
+        update={"env": {"A": "http://${service.index}", "B": "http://${service.other}"}}
+    )
+    services = {**app.services, "shop": calling, "other": index}
+    with pytest.raises(InvalidInput, match="index and other have the same port 7700"):
+        stack(app.model_copy(update={"services": services}), deployment)

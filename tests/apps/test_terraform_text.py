@@ -101,4 +101,4 @@ def test_the_whole_stack_of_dify(tmp_path: Path) -> None:
         assert "database.host" not in left
         assert "${" not in left or path.endswith("router.conf")
     assert "REDIS_HOST=cache.internal\n" in done["app/env/api.env"]
-    assert "rediss://default:${secret.cache_password|url}@cache.internal:6379/1" in done["app/env/api.env"]
+    assert "rediss://:${secret.cache_password|url}@cache.internal:6379/1" in done["app/env/api.env"]

@@ -88,7 +88,7 @@ def test_files_are_in_memory_and_closed(app: Rig) -> None:
     environment = files["env/api.env"].read_text()
     assert f"SECRET_KEY={secret('secret_key')}\n" in environment
     assert "${" not in environment
-    assert "rediss://default:s3cr3t%2Fcache_password%2B%40%3A@cache.internal:6379/1" in environment
+    assert "rediss://:s3cr3t%2Fcache_password%2B%40%3A@cache.internal:6379/1" in environment
     assert f"awslogs-stream: {MACHINE}/api" in files["compose.yaml"].read_text()
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import hashlib
 import json
+import re
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -55,6 +56,16 @@ def test_the_bundle_would_not_fit_with_a_margin(group: str) -> None:
     """Why it is an object in the bucket: remove the detour when this fails."""
     size = len(gzip.compress(json.dumps(bundle(group)).encode()))
     assert LIMIT * 0.75 < size < 64_000
+
+
+def test_the_modules_make_the_bundle_that_is_rehearsed_here() -> None:
+    """The keys that Terraform writes are those that the rehearsals use."""
+    folder = SOURCE / "terraform/aws/modules/compute"
+    hcl = "".join(path.read_text() for path in sorted(folder.glob("*.tf")))
+    keys = {*bundle("stateful"), *bundle("stateful")["cloud"]}
+    assert [key for key in keys if not re.search(rf"\b{key}\s+=", hcl)] == []
+    for variable in re.findall(r"\$\{(\w+)\}", TEMPLATE.read_text()):
+        assert re.search(rf"\b{variable}\s+=", hcl), variable
 
 
 def test_it_is_cloud_init() -> None:

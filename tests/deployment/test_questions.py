@@ -24,7 +24,7 @@ def problems(answers: dict[str, str]) -> list[str]:
 
 def test_no_answers_make_the_smallest_file() -> None:
     deployment = load_text(starter({}), environment={})
-    assert (deployment.name, deployment.region, deployment.size) == ("dify", "eu-central-1", "small")
+    assert (deployment.name, deployment.region, deployment.size) == ("dify", "us-east-1", "small")
     assert deployment.domain is None
 
 

@@ -21,7 +21,7 @@ def test_without_a_way_to_read_them_secrets_are_masked() -> None:
     app, deployment = dify()
     environments = wire(app, deployment, FACTS)
     assert environments["api"]["SECRET_KEY"] == MASK
-    assert environments["api"]["CELERY_BROKER_URL"].startswith(f"rediss://default:{MASK}@cache.internal")
+    assert environments["api"]["CELERY_BROKER_URL"].startswith(f"rediss://:{MASK}@cache.internal")
     text = str(environments)
     assert not any(secret(name) in text for name in app.secrets)
 

@@ -64,9 +64,17 @@ case(
         cdn(origin=origin(), default_cache_behavior=[{"allowed_methods": ["GET", "HEAD"]}]),
     ],
 )
+READ = ["GET", "HEAD"]
+MIXED = {
+    "default_cache_behavior": [{"allowed_methods": ALL}],
+    "ordered_cache_behavior": [{"path_pattern": "/_next/*", "allowed_methods": READ}],
+}
 case(
     "cdn.errors-cached",
-    reported=[cdn(default_cache_behavior=[{"allowed_methods": ALL}], custom_error_response=[])],
+    reported=[
+        cdn(default_cache_behavior=[{"allowed_methods": ALL}], custom_error_response=[]),
+        cdn(**MIXED),
+    ],
     silent=[
         cdn(
             default_cache_behavior=[{"allowed_methods": ALL}],
@@ -77,7 +85,7 @@ case(
 )
 case(
     "cdn.no-waf",
-    reported=[cdn(default_cache_behavior=[{"allowed_methods": ALL}])],
+    reported=[cdn(default_cache_behavior=[{"allowed_methods": ALL}]), cdn(**MIXED)],
     silent=[
         cdn(default_cache_behavior=[{"allowed_methods": ALL}], web_acl_id="arn:aws:wafv2:x"),
         cdn(default_cache_behavior=[{"allowed_methods": ["GET", "HEAD"]}]),

@@ -201,7 +201,10 @@ case(
 )
 case(
     "containers.registry-not-scanned",
-    reported=[repository(), repository(image_scanning_configuration=[{"scan_on_push": False}])],
+    reported=[
+        repository(),
+        repository(image_scanning_configuration=[{"scan_on_push": False}]),
+    ],
     silent=[
         repository(image_scanning_configuration=SCANNED),
         sample(resource("aws_ecr_repository.a"), resource("aws_ecr_registry_scanning_configuration.a")),

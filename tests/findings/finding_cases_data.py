@@ -56,7 +56,8 @@ case(
     "database.tls-optional-by-default",
     reported=[database(**OLD), cluster(engine="aurora-postgresql", engine_version="16.4")],
     silent=[
-        database(engine="postgres", engine_version="16"),
+        database(engine="postgres", engine_version="15.2"),
+        cluster(engine="aurora-postgresql", engine_version="17.1"),
         sample(
             resource("aws_db_instance.a", references=["aws_db_parameter_group.a"], **OLD),
             resource("aws_db_parameter_group.a", parameter=[FORCE]),
@@ -247,6 +248,14 @@ case(
     reported=[
         cache(transit_encryption_enabled=False),
         sample(resource("aws_elasticache_cluster.a", engine="redis", transit_encryption_enabled=False)),
+        sample(
+            resource(
+                "aws_elasticache_cluster.a",
+                engine="redis",
+                transit_encryption_enabled=False,
+                unknown={"replication_group_id": True},
+            )
+        ),
     ],
     silent=[
         cache(transit_encryption_enabled=True),
@@ -278,6 +287,7 @@ case(
         cache(num_cache_clusters=1),
         cache(num_cache_clusters=2, automatic_failover_enabled=False),
         cache(multi_az_enabled=False, **FAILOVER),
+        cache(**FAILOVER),
     ],
     silent=[
         cache(multi_az_enabled=True, **FAILOVER),

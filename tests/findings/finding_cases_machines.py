@@ -47,6 +47,10 @@ case(
     reported=[
         template(block_device_mappings=disk(volume_size=50)),
         template(block_device_mappings=disk(encrypted="false")),
+        sample(
+            resource(TEMPLATE, block_device_mappings=disk(volume_size=50)),
+            resource("aws_ebs_encryption_by_default.a", enabled=False),
+        ),
         sample(resource("aws_instance.a", root_block_device=[{"encrypted": False}])),
     ],
     silent=[
@@ -58,6 +62,10 @@ case(
         sample(
             resource(TEMPLATE, block_device_mappings=disk(volume_size=50)),
             resource("aws_ebs_encryption_by_default.a", enabled=True),
+        ),
+        sample(
+            resource(TEMPLATE, block_device_mappings=disk(volume_size=50)),
+            resource("aws_ebs_encryption_by_default.a"),
         ),
         sample(resource("aws_instance.a", root_block_device=[{}], unknown={"root_block_device": True})),
     ],
@@ -127,6 +135,7 @@ case(
     ],
     silent=[
         sample(group(health_check_type="ELB", **BEHIND), TARGETS),
+        sample(group(health_check_type="EC2", unknown={"target_group_arns": True}), TARGETS),
         sample(group(health_check_type="EC2")),
     ],
 )
@@ -181,7 +190,11 @@ SCALES = resource("aws_autoscaling_policy.a", unknown={"autoscaling_group_name":
 case(
     "compute.no-headroom",
     reported=[sample(group(min_size=3, max_size=3)), sample(group(min_size=1, max_size=1), SCALES)],
-    silent=[sample(group(min_size=2, max_size=4)), sample(group(min_size=1, max_size=1))],
+    silent=[
+        sample(group(min_size=2, max_size=4)),
+        sample(group(min_size=1, max_size=1)),
+        sample(group(min_size=0, max_size=0)),
+    ],
 )
 case(
     "compute.never-scales",

@@ -191,6 +191,7 @@ LB = resource("aws_lb.a", load_balancer_type="application", internal=False, idle
 REDIRECT = [
     {"type": "redirect", "redirect": [{"protocol": "HTTPS", "port": "443", "status_code": "HTTP_301"}]}
 ]
+TO_HTTP = [{"type": "redirect", "redirect": [{"protocol": "HTTP", "status_code": "HTTP_301"}]}]
 FORWARD = [{"type": "forward", "target_group_arn": "arn:aws:elasticloadbalancing:x"}]
 
 
@@ -218,7 +219,10 @@ case(
 )
 case(
     "balancer.http-without-redirect",
-    reported=[sample(LB, listener("http", "HTTP"), HTTPS)],
+    reported=[
+        sample(LB, listener("http", "HTTP"), HTTPS),
+        sample(LB, listener("http", "HTTP", [*FORWARD, *TO_HTTP]), HTTPS),
+    ],
     silent=[sample(LB, listener("http", "HTTP", REDIRECT), HTTPS), sample(LB, listener("http", "HTTP"))],
 )
 case(
@@ -245,6 +249,7 @@ case(
         sample(LB),
         sample(resource("aws_lb.a", load_balancer_type="network")),
         sample(resource("aws_lb.a", unknown={"idle_timeout": True})),
+        sample(resource("aws_lb.a", idle_timeout=360)),
     ],
 )
 case(
@@ -252,6 +257,7 @@ case(
     reported=[
         sample(resource("aws_lb.a", access_logs=[])),
         sample(resource("aws_lb.a", access_logs=[{"bucket": "b", "enabled": False}])),
+        sample(resource("aws_lb.a", access_logs=[{"bucket": "b"}])),
     ],
     silent=[
         sample(resource("aws_lb.a", access_logs=[{"bucket": "b", "enabled": True}])),
@@ -333,6 +339,10 @@ case(
         sample(CERTIFICATE),
         sample(
             resource("aws_acm_certificate.a", certificate_body="x", private_key="y"),
+            resource("aws_lb_listener.a", references=["aws_acm_certificate.a"]),
+        ),
+        sample(
+            resource("aws_acm_certificate.a", private_key_wo_version=1, validation_method="DNS"),
             resource("aws_lb_listener.a", references=["aws_acm_certificate.a"]),
         ),
     ],

@@ -35,6 +35,13 @@ TLS_ONLY = statement(
     Resource="*",
     Condition={"Bool": {"aws:SecureTransport": "false"}},
 )
+TLS_ONLY_BUT = statement(
+    Effect="Deny",
+    NotPrincipal={"AWS": "arn:aws:iam::1:role/audit"},
+    Action="s3:*",
+    Resource="*",
+    Condition={"BoolIfExists": {"AWS:SecureTransport": ["false"]}},
+)
 case(
     "storage.public-acl",
     reported=[
@@ -120,6 +127,7 @@ case(
     ],
     silent=[
         sample(BUCKET, belonging("aws_s3_bucket_policy", policy=TLS_ONLY)),
+        sample(BUCKET, belonging("aws_s3_bucket_policy", policy=TLS_ONLY_BUT)),
         sample(BUCKET, belonging("aws_s3_bucket_policy", unknown={"policy": True})),
         sample(BUCKET, resource("aws_s3_bucket_policy.a", unknown={"bucket": True, "policy": True})),
     ],
@@ -154,6 +162,7 @@ case(
         sample(BUCKET),
         sample(BUCKET, rules({"id": "x"})),
         sample(BUCKET, rules(ABORT | {"status": "Disabled"})),
+        sample(resource("aws_s3_bucket.old", lifecycle_rule=[{"enabled": True, "prefix": "tmp/"}])),
     ],
     silent=[
         sample(BUCKET, rules(ABORT)),
@@ -223,6 +232,8 @@ case(
         sample(BUCKET, rules(EXPIRE | {"filter": [{"prefix": "ops_trace/"}]})),
         sample(LOGS, rules(EXPIRE)),
         sample(BUCKET, rules({"expiration": [{"expired_object_delete_marker": True}]})),
+        sample(BUCKET, rules(EXPIRE | {"filter": [{"tag": [{"key": "kind", "value": "scratch"}]}]})),
+        sample(BUCKET, rules(EXPIRE | {"filter": [{"and": [{"tags": {"kind": "scratch"}}]}]})),
     ],
 )
 case(

@@ -5,7 +5,8 @@ Read from ``apps/dify/<version>.yaml``, or made from the services of an `app: cu
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterator, Mapping
 from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
@@ -162,6 +163,14 @@ class App(AppPart):
 
     @model_validator(mode="after")
     def _parts_fit(self) -> Self:
+        taken: dict[str, str] = {}
+        for name, service in self.services.items():
+            for route in service.routes:
+                if route.path in taken:
+                    raise ValueError(
+                        f"services.{name}: {taken[route.path]} has the route {route.path} already"
+                    )
+                taken[route.path] = name
         for name, service in self.services.items():
             for problem in _problems(self, service):
                 raise ValueError(f"services.{name}: {problem}")
@@ -197,4 +206,32 @@ def _problems(app: App, service: Service) -> list[str]:
     if service.health and service.health.path and service.port is None:
         found.append("has a health path but no port")
     found += [f"there is no file {name!r}" for name in service.files.values() if name not in app.texts]
-    return found
+    return found + [f"{text!r} cannot be {what}" for what, text in _unusable(service)]
+
+
+# What ends up in the router's configuration or in the Compose file, where other signs would mean something.
+_PATH = re.compile(r"/[A-Za-z0-9._~/-]*")
+_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
+_HEADER = re.compile(r"[A-Za-z0-9-]{1,64}")
+_HEADER_VALUE = re.compile(r"[^\s;{}'\"\\]{1,1024}")
+_OWNER = re.compile(r"\d+(:\d+)?")
+
+
+def _unusable(service: Service) -> Iterator[tuple[str, str]]:
+    """(what it should be, text) of every text that has another form."""
+    paths = [route.path for route in service.routes]
+    paths += [service.health.path] if service.health and service.health.path is not None else []
+    headers = [pair for route in service.routes for pair in route.headers.items()]
+    texts = (
+        ("a path", _PATH, paths),
+        ("the name of a network", _NAME, service.networks),
+        ("the name of a volume", _NAME, [volume.name for volume in service.volumes]),
+        (
+            "the owner of a volume (uid:gid)",
+            _OWNER,
+            [v.owner for v in service.volumes if v.owner is not None],
+        ),
+        ("the name of a header", _HEADER, [name for name, _ in headers]),
+        ("the value of a header", _HEADER_VALUE, [value for _, value in headers]),
+    )
+    return ((what, text) for what, form, found in texts for text in found if not form.fullmatch(text))

@@ -13,6 +13,7 @@ from cloudberth.apps.references import bind
 from cloudberth.apps.router import CONFIG, router_config
 from cloudberth.apps.settings import Settings, settings
 from cloudberth.apps.terraform_text import for_terraform
+from cloudberth.apps.variables import check_ports
 from cloudberth.deployment.model import Deployment
 from cloudberth.environment.template import parse
 from cloudberth.environment.wire import templates
@@ -31,6 +32,7 @@ def stack(app: App, deployment: Deployment) -> dict[str, str]:
     Raises InvalidInput for references that lead nowhere and values that an environment cannot carry.
     """
     chosen = settings(app, deployment)
+    check_ports(app)
     router = router_config(
         app, read_seconds=_ROUTER_SECONDS, idle_seconds=deployment.access.idle_timeout_seconds
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from cloudberth.apps.compose import crosses
 from cloudberth.apps.model import App
+from cloudberth.errors import InvalidInput
 
 BOOT = "boot"
 """Log group of the machines' own journal."""
@@ -19,6 +20,20 @@ def internal_ports(app: App) -> list[int]:
     return sorted(
         {service.port for name, service in app.services.items() if service.port and crosses(app, name)}
     )
+
+
+def check_ports(app: App) -> None:
+    """Raises InvalidInput when two services of the stateful machine would be reached under one port."""
+    taken: dict[int, str] = {}
+    for name, service in app.services.items():
+        if service.port and crosses(app, name):
+            if service.port in taken:
+                raise InvalidInput(
+                    f"{taken[service.port]} and {name} have the same port {service.port} on one machine",
+                    where=f"services.{name}.port",
+                    hint="give one of them another port",
+                )
+            taken[service.port] = name
 
 
 def cdn_paths(app: App) -> list[str]:

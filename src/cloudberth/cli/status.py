@@ -92,8 +92,10 @@ def ask(url: str) -> Answer:
     """One GET of a web address, ten seconds at most."""
     if not url.startswith(("http://", "https://")):
         return Answer(url, None, "not a web address")
+    # An opener of our own: the shared one keeps the proxies of its first use.
+    opener = urllib.request.build_opener()
     try:
-        with urllib.request.urlopen(url, timeout=_TIMEOUT_SECONDS) as response:  # noqa: S310
+        with opener.open(url, timeout=_TIMEOUT_SECONDS) as response:
             return Answer(url, response.status, response.reason)
     except urllib.error.HTTPError as error:
         return Answer(url, error.code, str(error.reason))

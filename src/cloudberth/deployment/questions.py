@@ -28,7 +28,7 @@ class Question:
 
 QUESTIONS: tuple[Question, ...] = (
     Question("name", "Name of the deployment (3 to 20 letters, digits, hyphens)", "dify", ("name",)),
-    Question("region", "AWS region", "eu-central-1", ("region",)),
+    Question("region", "AWS region", "us-east-1", ("region",)),
     Question(
         "size", "Size: small (a team), medium (some hundred users), large (thousands)", "small", ("size",)
     ),

@@ -225,6 +225,22 @@ class Facts:
         limits = self._data["tags"]
         return limits["key_length"], limits["value_length"], limits["reserved_prefix"]
 
+    @property
+    def refused_name(self) -> tuple[str, str]:
+        """Regular expression of names that the cloud refuses although they look right, and why."""
+        refused = self._data.get("refused_name", {"pattern": r"(?!)", "why": ""})
+        return refused["pattern"], refused["why"]
+
+    @property
+    def allowed_ranges(self) -> int:
+        """Most address ranges that access.allowed_cidrs can hold."""
+        return int(self._data.get("allowed_ranges", 100))
+
+    @property
+    def growth_factor(self) -> float:
+        """Least ratio of a database's largest to its first storage."""
+        return float(self._data.get("growth_factor", 1))
+
     def pattern(self, kind: str) -> str:
         """Regular expression of an id: account, certificate, image, network, subnet, zone."""
         return str(self._data["patterns"][kind])

@@ -7,7 +7,8 @@ import re
 from collections.abc import Iterator
 
 from cloudberth.deployment.document import Path
-from cloudberth.deployment.model import Domain
+from cloudberth.deployment.facts import Facts
+from cloudberth.deployment.model import Domain, ExistingNetwork
 from cloudberth.deployment.model.base import shown
 from cloudberth.deployment.rules.rule import Fault, Question
 from cloudberth.deployment.wording import closest, nearest
@@ -89,44 +90,44 @@ def address_range(question: Question) -> Iterator[Fault]:
 
 
 def existing(question: Question) -> Iterator[Fault]:
-    """Ids of an existing network look like ids, and no subnet is named twice."""
+    """Ids of an existing network look like ids; every kind of subnet lies in two zones."""
     network = question.deployment.network.existing
     if network is None:
         return
-    base: Path = ("network", "existing")
     if not re.match(question.facts.pattern("network"), network.id):
-        yield Fault(
-            (*base, "id"),
-            f"{shown(network.id)} is not the id of a network",
-            f"it looks like {question.facts.example('network')}",
-        )
-    seen: dict[str, str] = {}
-    for kind in ("public_subnets", "private_subnets", "data_subnets"):
+        what = f"{shown(network.id)} is not the id of a network"
+        yield Fault((*EXISTING, "id"), what, f"it looks like {question.facts.example('network')}")
+    for kind in SUBNETS:
         fewest = question.facts.fewest_subnets(kind)
         if len(getattr(network, kind)) < fewest:
-            yield Fault(
-                (*base, kind),
-                f"the {kind.replace('_', ' ')} need at least two zones"
-                if fewest > 1
-                else f"there are no {kind.replace('_', ' ')}",
-                "name two subnets or more" if fewest > 1 else "name a subnet",
-            )
-        for i, subnet in enumerate(getattr(network, kind)):
-            path = (*base, kind, i)
-            if not re.match(question.facts.pattern("subnet"), subnet):
-                yield Fault(
-                    path,
-                    f"{shown(subnet)} is not the id of a subnet",
-                    f"it looks like {question.facts.example('subnet')}",
-                )
-            elif kind == seen.setdefault(subnet, kind) and getattr(network, kind).index(subnet) != i:
-                yield Fault(path, f"{subnet} stands twice", "name each subnet once")
-            elif kind != seen[subnet] and "public_subnets" in (kind, seen[subnet]):
-                yield Fault(
-                    path,
-                    f"{subnet} is also one of the {seen[subnet]}",
-                    "machines and data belong in subnets of their own",
-                )
+            yield _too_few(kind, fewest)
+    yield from _subnets(network, question.facts)
+
+
+EXISTING: Path = ("network", "existing")
+SUBNETS = ("public_subnets", "private_subnets", "data_subnets")
+
+
+def _too_few(kind: str, fewest: int) -> Fault:
+    words = kind.replace("_", " ")
+    if fewest > 1:
+        return Fault((*EXISTING, kind), f"the {words} need at least two zones", "name two subnets or more")
+    return Fault((*EXISTING, kind), f"there are no {words}", "name a subnet")
+
+
+def _subnets(network: ExistingNetwork, facts: Facts) -> Iterator[Fault]:
+    """Each subnet is named once, and the public ones are nothing else."""
+    seen: dict[str, str] = {}
+    for kind, i, subnet in ((k, i, subnet) for k in SUBNETS for i, subnet in enumerate(getattr(network, k))):
+        path, first = (*EXISTING, kind, i), seen.setdefault(subnet, kind)
+        if not re.match(facts.pattern("subnet"), subnet):
+            what = f"{shown(subnet)} is not the id of a subnet"
+            yield Fault(path, what, f"it looks like {facts.example('subnet')}")
+        elif kind == first and getattr(network, kind).index(subnet) != i:
+            yield Fault(path, f"{subnet} stands twice", "name each subnet once")
+        elif kind != first and "public_subnets" in (kind, first):
+            hint = "machines and data belong in subnets of their own"
+            yield Fault(path, f"{subnet} is also one of the {first}", hint)
 
 
 def endpoints(question: Question) -> Iterator[Fault]:
@@ -275,4 +276,37 @@ def account(question: Question) -> Iterator[Fault]:
         )
 
 
-RULES = (account, region, state_region, zones, address_range, existing, endpoints, no_way_out, domain, access)
+def name(question: Question) -> Iterator[Fault]:
+    """A name that looks right, but that some service of the cloud refuses."""
+    pattern, why = question.facts.refused_name
+    if re.search(pattern, question.deployment.name):
+        yield Fault(
+            ("name",), f"{shown(question.deployment.name)} cannot be used in {question.facts.cloud}: {why}"
+        )
+
+
+def ranges(question: Question) -> Iterator[Fault]:
+    """More ranges than the cloud's packet filter holds."""
+    count, most = len(question.deployment.access.allowed_cidrs), question.facts.allowed_ranges
+    if count > most:
+        yield Fault(
+            ("access", "allowed_cidrs"),
+            f"holds {count} ranges; {question.facts.cloud} can filter {most}",
+            "join neighbouring ranges into larger ones",
+        )
+
+
+RULES = (
+    account,
+    name,
+    ranges,
+    region,
+    state_region,
+    zones,
+    address_range,
+    existing,
+    endpoints,
+    no_way_out,
+    domain,
+    access,
+)

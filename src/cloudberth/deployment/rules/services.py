@@ -106,7 +106,7 @@ def placement(question: Question) -> Iterator[Fault]:
 
 
 def ports(question: Question) -> Iterator[Fault]:
-    """Routes and health paths need a port; ports are numbers of ports; paths start with a slash."""
+    """Routes need a port and somebody who stays to answer; ports are numbers of ports."""
     for name, service in _own(question).items():
         path: Path = ("services", name)
         if service.port is not None and not 1 <= service.port <= 65535:
@@ -127,21 +127,21 @@ def ports(question: Question) -> Iterator[Fault]:
                 key=True,
                 also=((*path, "runs"),),
             )
-        if service.health and service.health.path is not None:
-            if service.port is None:
-                yield Fault(
-                    (*path, "health", "path"),
-                    "a health path needs a port",
-                    "add port: 8000, or use health.command",
-                    key=True,
-                    also=((*path, "port"),),
-                )
-            if not service.health.path.startswith("/"):
-                yield Fault(
-                    (*path, "health", "path"),
-                    f"{shown(service.health.path)} does not start with a slash",
-                    f"write /{service.health.path}",
-                )
+
+
+def health(question: Question) -> Iterator[Fault]:
+    """A health path is a path on the service's port."""
+    for name, service in _own(question).items():
+        if service.health is None or service.health.path is None:
+            continue
+        path: Path = ("services", name, "health", "path")
+        if service.port is None:
+            hint = "add port: 8000, or use health.command"
+            also: tuple[Path, ...] = (("services", name, "port"),)
+            yield Fault(path, "a health path needs a port", hint, key=True, also=also)
+        if not service.health.path.startswith("/"):
+            what = f"{shown(service.health.path)} does not start with a slash"
+            yield Fault(path, what, f"write /{service.health.path}")
 
 
 def routes(question: Question) -> Iterator[Fault]:
@@ -428,6 +428,7 @@ RULES = (
     only_custom,
     placement,
     ports,
+    health,
     routes,
     order,
     images,

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from itertools import pairwise
 
 from cloudberth.deployment.document import Path
-from cloudberth.deployment.facts import vector_stores
+from cloudberth.deployment.facts import VectorStore, vector_stores
 from cloudberth.deployment.model import Database, LifecycleRule
 from cloudberth.deployment.model.base import daily_minutes, shown, weekly_minutes
 from cloudberth.deployment.rules.rule import Fault, Question
@@ -113,6 +113,14 @@ def _space(question: Question, section: Database) -> Iterator[Fault]:
             f"max_storage_gb {section.max_storage_gb}{question.origin(*most)} is less than storage_gb "
             f"{section.storage_gb}{question.origin(*least)}",
             "set both, or max_storage_gb: 0 to keep it fixed",
+            also=(least, most),
+        )
+    elif 0 < section.max_storage_gb < section.storage_gb * question.facts.growth_factor:
+        yield Fault(
+            question.first_given(most, least),
+            f"max_storage_gb {section.max_storage_gb}{question.origin(*most)} leaves too little to grow from "
+            f"storage_gb {section.storage_gb}{question.origin(*least)}",
+            f"at least {question.facts.growth_factor:g} times storage_gb, or 0 to keep it fixed",
             also=(least, most),
         )
     alarm = ("alarms", "database_free_storage_gb")
@@ -241,53 +249,41 @@ def _waterfall(question: Question, rules: list[tuple[int, LifecycleRule]]) -> It
             )
 
 
+STORE: Path = ("vector", "store")
+STORE_VARIABLES: Path = ("vector", "env")
+
+
 def vector(question: Question) -> Iterator[Fault]:
     """The store is one that Dify knows, and is told how to be reached."""
     section, stores = question.deployment.vector, vector_stores()
     store = stores.get(section.store)
-    path: Path = ("vector", "store")
     if store is None:
+        hint = nearest(section.store, stores) or f"one of {listed(stores)}"
+        yield Fault(STORE, f"there is no vector store {shown(section.store)}", hint)
+    elif section.store != "pgvector":
+        yield from _store_variables(question, store)
+    elif section.env:
+        what = "pgvector uses the deployment's own database and needs no variables"
         yield Fault(
-            path,
-            f"there is no vector store {shown(section.store)}",
-            nearest(section.store, stores) or f"one of {listed(stores)}",
+            STORE_VARIABLES, what, "remove vector.env, or name another store", key=True, also=(STORE,)
         )
-        return
-    if section.store == "pgvector":
-        if section.env:
-            yield Fault(
-                ("vector", "env"),
-                "pgvector uses the deployment's own database and needs no variables",
-                "remove vector.env, or name another store",
-                key=True,
-                also=(path,),
-            )
-        return
-    missing = [name for name in store.required if name not in section.env]
-    if not section.env and not missing:
+
+
+def _store_variables(question: Question, store: VectorStore) -> Iterator[Fault]:
+    env = question.deployment.vector.env
+    missing = [name for name in store.required if name not in env]
+    if not env and not missing:
         missing = [store.variables[0]]
     if missing and question.deployment.app == "dify":
-        yield Fault(
-            question.first_given(("vector", "env"), path),
-            f"{section.store} needs {listed_all(missing)}",
-            f"write vector: {{env: {{{missing[0]}: …}}}}",
-            also=(path, ("vector", "env")),
-            key=True,
-        )
-    for name in section.env:
+        path = question.first_given(STORE_VARIABLES, STORE)
+        names = missing[0] if len(missing) == 1 else f"{', '.join(missing[:-1])} and {missing[-1]}"
+        hint = f"write vector: {{env: {{{missing[0]}: …}}}}"
+        yield Fault(path, f"{store.name} needs {names}", hint, also=(STORE, STORE_VARIABLES), key=True)
+    for name in env:
         if name not in store.variables:
-            hint = nearest(name, store.variables) or f"{section.store} has {', '.join(store.variables)}"
-            yield Fault(
-                ("vector", "env", name),
-                f"{section.store} has no variable {shown(name)}",
-                hint,
-                key=True,
-                also=(path,),
-            )
-
-
-def listed_all(names: list[str]) -> str:
-    return names[0] if len(names) == 1 else ", ".join(names[:-1]) + " and " + names[-1]
+            hint = nearest(name, store.variables) or f"{store.name} has {', '.join(store.variables)}"
+            what = f"{store.name} has no variable {shown(name)}"
+            yield Fault((*STORE_VARIABLES, name), what, hint, key=True, also=(STORE,))
 
 
 def backup(question: Question) -> Iterator[Fault]:
