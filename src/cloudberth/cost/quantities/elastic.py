@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 
 from cloudberth.cost.model import Quantity
-from cloudberth.cost.quantities.schedule import Step, average
+from cloudberth.cost.quantities.schedule import Step, Window, average, average_of_windows
 
 SIZE_FIGURE = "app_machines_average"
 
@@ -30,6 +30,14 @@ def scheduled(low: Decimal, steps: list[Step]) -> Decimal:
     a dialect that we do not read."""
     try:
         return average(low, steps).quantize(Decimal("0.0001"))
+    except ValueError:
+        return low
+
+
+def scheduled_windows(low: Decimal, windows: list[Window]) -> Decimal:
+    """The same for schedules that raise the minimum for a while and then end."""
+    try:
+        return average_of_windows(low, windows).quantize(Decimal("0.0001"))
     except ValueError:
         return low
 

@@ -18,7 +18,11 @@ from cloudberth.cost.quantities.context import Context
 from cloudberth.cost.usage import PlanFacts
 from cloudberth.infra.plan import Plan, Resource
 
-CLOUDS: Mapping[str, str] = {"aws": "cloudberth.cost.quantities.aws"}
+CLOUDS: Mapping[str, str] = {
+    "aws": "cloudberth.cost.quantities.aws",
+    "azure": "cloudberth.cost.quantities.azure",
+    "google": "cloudberth.cost.quantities.google",
+}
 """Name of a cloud in the price book → its module."""
 
 QuantityFunction = Callable[[Resource, Context], Iterable[Quantity]]

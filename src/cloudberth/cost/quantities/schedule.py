@@ -7,6 +7,7 @@ December at midnight holds on 1 January).
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
@@ -48,6 +49,52 @@ class Step:
             day += timedelta(days=1)
 
 
+@dataclass(frozen=True, slots=True)
+class Window:
+    """For so many seconds from each time that cron names (in time_zone), at least `machines` run. Raises
+    ValueError when not cron."""
+
+    cron: str
+    seconds: Decimal
+    machines: Decimal
+    time_zone: str = "UTC"
+
+
+def average_of_windows(low: Decimal, windows: list[Window]) -> Decimal:
+    """Mean number of machines over the year: low, or the largest window that is open, whichever is more."""
+    convert = len({window.time_zone for window in windows}) > 1
+    begin, end = datetime(YEAR, 1, 1), datetime(YEAR + 1, 1, 1)
+    changes: list[tuple[datetime, int, Decimal]] = []
+    for window in windows:
+        length = timedelta(seconds=int(window.seconds))
+        for start in Step(window.cron, window.machines, window.time_zone).times(convert):
+            changes += _opening(start, start + length, window.machines, end)
+    total, since, open_now = Decimal(0), begin, Counter[Decimal]()
+    for when, step, machines in sorted(changes):
+        level = max([low, *(size for size, count in open_now.items() if count)])
+        total += level * _seconds(since, when)
+        since = when
+        open_now[machines] += step
+    total += max([low, *(size for size, count in open_now.items() if count)]) * _seconds(since, end)
+    return total / _seconds(begin, end)
+
+
+def _opening(
+    start: datetime, stop: datetime, machines: Decimal, end: datetime
+) -> Iterator[tuple[datetime, int, Decimal]]:
+    """The opening and closing of one window; what reaches over the end of the year is counted at its
+    beginning."""
+    yield start, 1, machines
+    yield min(stop, end), -1, machines
+    if stop > end:
+        yield datetime(YEAR, 1, 1), 1, machines
+        yield min(datetime(YEAR, 1, 1) + (stop - end), end), -1, machines
+
+
+def _seconds(begin: datetime, end: datetime) -> Decimal:
+    return Decimal(int((end - begin).total_seconds()))
+
+
 def average(start: Decimal, steps: list[Step]) -> Decimal:
     """Mean number of machines over the year; start: what holds when no step ever applies."""
     convert = len({step.time_zone for step in steps}) > 1
@@ -60,10 +107,10 @@ def average(start: Decimal, steps: list[Step]) -> Decimal:
     begin, end = datetime(YEAR, 1, 1), datetime(YEAR + 1, 1, 1)
     total, level, since = Decimal(0), events[-1][2], begin
     for when, _, machines in events:
-        total += level * Decimal(int((when - since).total_seconds()))
+        total += level * _seconds(since, when)
         level, since = machines, when
-    total += level * Decimal(int((end - since).total_seconds()))
-    return total / Decimal(int((end - begin).total_seconds()))
+    total += level * _seconds(since, end)
+    return total / _seconds(begin, end)
 
 
 def _zone(name: str) -> ZoneInfo | None:
