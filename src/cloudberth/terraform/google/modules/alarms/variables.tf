@@ -25,3 +25,158 @@ variable "project" {
   type        = string
   nullable    = false
 }
+
+variable "emails" {
+  description = "Who gets mail."
+  type        = list(string)
+  default     = []
+  nullable    = false
+
+  validation {
+    condition     = alltrue([for email in var.emails : can(regex("^[^@\\s]+@[^@\\s]+\\.[^@\\s]+$", email))])
+    error_message = "Give e-mail addresses, e.g. ops@example.com."
+  }
+}
+
+variable "cpu_percent" {
+  description = "CPU load of machines, database and cache."
+  type        = number
+  nullable    = false
+
+  validation {
+    condition     = var.cpu_percent >= 1 && var.cpu_percent <= 100
+    error_message = "Use 1 to 100 percent."
+  }
+}
+
+variable "database_free_storage_gb" {
+  description = "Free space of the database below which the alarm goes off."
+  type        = number
+  nullable    = false
+
+  validation {
+    condition     = var.database_free_storage_gb >= 1
+    error_message = "Use at least 1 GB."
+  }
+}
+
+variable "cache_memory_percent" {
+  description = "Used memory of the cache."
+  type        = number
+  nullable    = false
+
+  validation {
+    condition     = var.cache_memory_percent >= 1 && var.cache_memory_percent <= 100
+    error_message = "Use 1 to 100 percent."
+  }
+}
+
+variable "queue_depth" {
+  description = "Waiting tasks."
+  type        = number
+  nullable    = false
+
+  validation {
+    condition     = var.queue_depth >= 1
+    error_message = "Use at least 1."
+  }
+}
+
+variable "errors_per_5_minutes" {
+  description = "Errors within five minutes: answers with status 5xx, error lines in the logs."
+  type        = number
+  nullable    = false
+
+  validation {
+    condition     = var.errors_per_5_minutes >= 1
+    error_message = "Use at least 1."
+  }
+}
+
+variable "balancer" {
+  description = "Labels of the load balancer's metrics."
+  type = object({
+    url_map_name        = string
+    backend_target_name = string
+  })
+  nullable = false
+}
+
+variable "address" {
+  description = "Host name or address users open, for the uptime check."
+  type        = string
+  nullable    = false
+}
+
+variable "https" {
+  description = "Whether users open it over TLS."
+  type        = bool
+  nullable    = false
+}
+
+variable "health_path" {
+  description = "Path that the uptime check opens."
+  type        = string
+  nullable    = false
+}
+
+variable "uptime_check" {
+  description = "Whether Google's checkers, which come from anywhere, may open the application."
+  type        = bool
+  nullable    = false
+}
+
+variable "app_may_be_empty" {
+  description = "Whether a schedule takes all app machines away at times."
+  type        = bool
+  default     = false
+  nullable    = false
+}
+
+variable "app_group" {
+  description = "Group of app machines."
+  type        = string
+  nullable    = false
+}
+
+variable "stateful_group" {
+  description = "Group of the stateful machine."
+  type        = string
+  nullable    = false
+}
+
+variable "queue_metric" {
+  description = "Type of the metric of waiting tasks; null if there is no queue."
+  type        = string
+  default     = null
+}
+
+variable "error_metric" {
+  description = "Type of the metric of error lines."
+  type        = string
+  nullable    = false
+}
+
+variable "database" {
+  description = "Label of the database's metrics, and how many connections it allows. Null: no database."
+  type = object({
+    id              = string
+    max_connections = number
+  })
+  default = null
+}
+
+variable "cache" {
+  description = "Label of the cache's metrics. Null: no cache."
+  type = object({
+    id = string
+  })
+  default = null
+}
+
+variable "database_storage_gb" {
+  description = "Size of the database's disk."
+  type        = number
+  default     = 1
+  nullable    = false
+}

@@ -65,9 +65,6 @@ resource "google_compute_backend_service" "app" {
   session_affinity        = "GENERATED_COOKIE"
   affinity_cookie_ttl_sec = 3600
 
-  # Answers of language models take from milliseconds to minutes: count what is under way instead of going round.
-  locality_lb_policy = "LEAST_REQUEST"
-
   # Compressing a stream would hold back its first words.
   compression_mode = "DISABLED"
 

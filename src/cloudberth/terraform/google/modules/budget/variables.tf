@@ -25,3 +25,48 @@ variable "project" {
   type        = string
   nullable    = false
 }
+
+variable "billing_account" {
+  description = "Billing account (XXXXXX-XXXXXX-XXXXXX) that pays for the project; making a budget needs rights on it."
+  type        = string
+  nullable    = false
+
+  validation {
+    condition     = can(regex("^[0-9A-F]{6}-[0-9A-F]{6}-[0-9A-F]{6}$", var.billing_account))
+    error_message = "A billing account looks like 012345-6789AB-CDEF01."
+  }
+}
+
+variable "amount" {
+  description = "Units a month, in the currency of the billing account."
+  type        = number
+  nullable    = false
+
+  validation {
+    condition     = var.amount > 0
+    error_message = "Give an amount above 0."
+  }
+}
+
+variable "thresholds" {
+  description = "Percentages of the amount at which mail is sent."
+  type        = list(number)
+  nullable    = false
+
+  validation {
+    condition     = length(var.thresholds) >= 1 && length(var.thresholds) <= 8 && alltrue([for percent in var.thresholds : percent > 0 && percent <= 1000])
+    error_message = "Give one to eight percentages, e.g. [50, 80, 100]."
+  }
+}
+
+variable "emails" {
+  description = "Who gets the mail besides the administrators of the billing account; the first five."
+  type        = list(string)
+  default     = []
+  nullable    = false
+
+  validation {
+    condition     = alltrue([for email in var.emails : can(regex("^[^@\\s]+@[^@\\s]+\\.[^@\\s]+$", email))])
+    error_message = "Give e-mail addresses, e.g. finance@example.com."
+  }
+}

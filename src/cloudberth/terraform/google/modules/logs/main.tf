@@ -2,9 +2,9 @@
 # what is theirs into the bucket, and an exclusion keeps it out of the project's own, which would bill it once more.
 
 locals {
-  prefix  = "projects/${var.project}/logs/cloudberth-${var.name}-"
-  ours    = "logName:\"${local.prefix}\""
-  parent  = "projects/${var.project}"
+  prefix = "projects/${var.project}/logs/cloudberth-${var.name}-"
+  ours   = "logName:\"${local.prefix}\""
+  parent = "projects/${var.project}"
   queries = {
     errors            = { text = "What services say went wrong", filter = "${local.ours} AND severity>=ERROR" }
     trace             = { text = "One request or trace through all services", filter = "${local.ours} AND SEARCH(\"PUT-A-REQUEST-OR-TRACE-ID-HERE\")" }

@@ -1,0 +1,521 @@
+################################################################################
+# What is deployed, and where
+################################################################################
+
+variable "name" {
+  description = "Name of the deployment. Every resource carries it, so two deployments in one project need two names."
+  type        = string
+  nullable    = false
+
+  validation {
+    condition     = can(regex("^[a-z][a-z0-9-]{1,18}[a-z0-9]$", var.name))
+    error_message = "Use 3 to 20 lower-case letters, digits and hyphens, starting with a letter and not ending with a hyphen."
+  }
+
+  validation {
+    condition     = !strcontains(var.name, "--") && !startswith(var.name, "internal-") && !startswith(var.name, "goog")
+    error_message = "Some cloud refuses names with two hyphens in a row, that start with internal- or with goog; choose another name."
+  }
+}
+
+variable "region" {
+  description = "Google Cloud region in which everything is created, e.g. europe-west1."
+  type        = string
+  nullable    = false
+
+  validation {
+    condition     = can(regex("^[a-z]+-[a-z]+[0-9]+$", var.region))
+    error_message = "Give a region such as europe-west1 or us-central1."
+  }
+}
+
+variable "account" {
+  description = "Id of the project in which everything is created. Null: the one of your credentials (GOOGLE_PROJECT, gcloud config)."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.account == null ? true : can(regex("^([a-z0-9.-]+:)?[a-z][a-z0-9-]{4,28}[a-z0-9]$", var.account))
+    error_message = "account is the id of a Google Cloud project, e.g. my-project-123."
+  }
+}
+
+variable "app" {
+  description = "The application: its name (a tag of everything), its version, and the path that answers 200 on a machine that is ready."
+  type = object({
+    name        = string
+    version     = string
+    health_path = string
+  })
+  nullable = false
+
+  validation {
+    condition     = startswith(var.app.health_path, "/")
+    error_message = "app.health_path is the path of a URL: start it with a slash, e.g. /health."
+  }
+}
+
+variable "tags" {
+  description = "Labels of your own, added to every resource that can carry them. Signs other than lower-case letters, digits, _ and - become hyphens."
+  type        = map(string)
+  default     = {}
+  nullable    = false
+
+  validation {
+    condition     = alltrue([for key in keys(var.tags) : !startswith(lower(key), "goog")])
+    error_message = "Keys that start with goog are reserved by Google; choose other keys."
+  }
+
+  validation {
+    condition     = length(var.tags) <= 40 && alltrue([for key, value in var.tags : length(key) <= 63 && length(value) <= 63])
+    error_message = "Give at most 40 tags, with keys and values of at most 63 characters."
+  }
+}
+
+################################################################################
+# The way in
+################################################################################
+
+variable "domain" {
+  description = "Host name users open, the zone in Cloud DNS (domain or name) its records go into, and an existing certificate (id) instead of a new one. Null: the address that Google gives, without TLS."
+  type = object({
+    name        = string
+    zone        = optional(string)
+    certificate = optional(string)
+  })
+  default = null
+
+  validation {
+    condition     = var.domain == null ? true : can(regex("^([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\\.)+[a-z]{2,63}$", var.domain.name))
+    error_message = "domain.name is a host name in lower case, e.g. dify.example.com."
+  }
+
+  validation {
+    condition     = var.domain == null ? true : var.domain.certificate == null ? true : can(regex("^projects/[^/]+/(locations/global/certificates|global/sslCertificates)/[^/]+$", var.domain.certificate))
+    error_message = "domain.certificate is projects/PROJECT/locations/global/certificates/NAME (Certificate Manager) or projects/PROJECT/global/sslCertificates/NAME."
+  }
+
+  validation {
+    condition     = var.domain == null ? true : var.domain.zone != null || var.domain.certificate != null
+    error_message = "A domain needs domain.zone (records and certificate are made for you) or domain.certificate (you keep the records)."
+  }
+}
+
+variable "access" {
+  description = "Who may open the application (CIDR ranges), whether a web application firewall filters requests, after how many seconds a request ends, and whether requests are logged."
+  type = object({
+    allowed_cidrs        = list(string)
+    waf                  = bool
+    idle_timeout_seconds = number
+    access_logs          = bool
+  })
+  nullable = false
+
+  validation {
+    condition     = length(var.access.allowed_cidrs) > 0 && alltrue([for cidr in var.access.allowed_cidrs : can(cidrhost(cidr, 0))])
+    error_message = "access.allowed_cidrs needs at least one range such as 203.0.113.0/24; 0.0.0.0/0 is everybody."
+  }
+
+  validation {
+    condition     = length(var.access.allowed_cidrs) <= 150
+    error_message = "access.allowed_cidrs holds at most 150 ranges: ten go into a rule of Cloud Armor, and a policy has room for 200 rules. Join neighbouring ranges."
+  }
+
+  validation {
+    condition     = var.access.idle_timeout_seconds >= 1 && var.access.idle_timeout_seconds <= 4000
+    error_message = "access.idle_timeout_seconds is between 1 and 4000. Google counts the whole request, not the silence in it."
+  }
+}
+
+variable "network" {
+  description = "Address range, number of zones, way out (single: one address, per-zone: one for each zone, or none), flow logs; or the ids of a network that exists. Endpoints: none, Google's APIs are reached privately anyway."
+  type = object({
+    cidr      = string
+    zones     = number
+    nat       = string
+    endpoints = list(string)
+    flow_logs = bool
+    existing = optional(object({
+      id              = string
+      public_subnets  = list(string)
+      private_subnets = list(string)
+      data_subnets    = list(string)
+    }))
+  })
+  nullable = false
+
+  validation {
+    condition     = can(cidrnetmask(var.network.cidr)) && try(tonumber(split("/", var.network.cidr)[1]) >= 9 && tonumber(split("/", var.network.cidr)[1]) <= 22, false)
+    error_message = "network.cidr is an IPv4 range between /9 and /22, e.g. 10.40.0.0/16: a smaller one has no room for Cloud SQL."
+  }
+
+  validation {
+    condition     = contains([2, 3], var.network.zones)
+    error_message = "network.zones is 2 or 3."
+  }
+
+  validation {
+    condition     = contains(["single", "per-zone", "none"], var.network.nat)
+    error_message = "network.nat is single (one address), per-zone (one for each zone) or none (only Google's APIs). The gateway survives the loss of a zone either way."
+  }
+
+  validation {
+    condition     = var.network.existing == null ? true : length(var.network.existing.private_subnets) >= 1
+    error_message = "network.existing needs a subnetwork in private_subnets; the other lists may be empty."
+  }
+
+  validation {
+    condition     = length(var.network.endpoints) == 0
+    error_message = "network.endpoints must be empty: Private Google Access reaches every API of Google without them."
+  }
+}
+
+variable "cdn" {
+  description = "Whether Cloud CDN keeps static files, and the path patterns of these."
+  type = object({
+    enabled = bool
+    paths   = list(string)
+  })
+  nullable = false
+
+  validation {
+    condition     = alltrue([for path in var.cdn.paths : can(regex("^/[^*]*(/\\*)?$", path))])
+    error_message = "cdn.paths are patterns that start with a slash, with a star alone at the end, e.g. /_next/static/*."
+  }
+}
+
+################################################################################
+# Machines
+################################################################################
+
+variable "compute" {
+  description = "Machines: architecture and image of both groups, the app group (types, size, spot, scaling target, disk), the stateful machine and its data disk, scheduled sizes, and the ports that the two groups open to each other."
+  type = object({
+    architecture = string
+    image        = optional(string)
+    app = object({
+      machine_types      = list(string)
+      min                = number
+      max                = number
+      on_demand          = number
+      spot_percent       = number
+      target_cpu_percent = number
+      disk_gb            = number
+    })
+    stateful = object({
+      machine_type = string
+      disk_gb      = number
+      data_disk_gb = number
+    })
+    schedules = list(object({
+      name      = string
+      cron      = string
+      min       = number
+      max       = number
+      time_zone = string
+      # Until the next schedule takes over.
+      duration_seconds = optional(number)
+    }))
+    internal_ports = list(number)
+  })
+  nullable = false
+
+  validation {
+    condition     = contains(["arm64", "x86_64"], var.compute.architecture)
+    error_message = "compute.architecture is arm64 or x86_64, and the machine types must be of it."
+  }
+
+  validation {
+    condition     = length(var.compute.app.machine_types) > 0
+    error_message = "compute.app.machine_types needs at least one type, e.g. e2-standard-2; more give Google more to choose from."
+  }
+
+  validation {
+    condition     = var.compute.app.min >= 1 && var.compute.app.min <= var.compute.app.max
+    error_message = "compute.app: min is at least 1 and at most max."
+  }
+
+  validation {
+    condition     = var.compute.app.spot_percent >= 0 && var.compute.app.spot_percent <= 100 && var.compute.app.on_demand >= 0
+    error_message = "compute.app: spot_percent is between 0 and 100, on_demand is 0 or more."
+  }
+
+  validation {
+    condition     = var.compute.app.target_cpu_percent >= 10 && var.compute.app.target_cpu_percent <= 95
+    error_message = "compute.app.target_cpu_percent is between 10 and 95; 60 leaves room for the minutes a new machine needs."
+  }
+
+  validation {
+    condition     = var.compute.app.disk_gb >= 20 && var.compute.stateful.disk_gb >= 20 && var.compute.stateful.data_disk_gb >= 10
+    error_message = "Disks: at least 20 GB for a machine (system and container images) and 10 GB for data."
+  }
+
+  validation {
+    condition     = alltrue([for item in var.compute.schedules : length(split(" ", item.cron)) == 5 && item.min >= 0 && item.min <= item.max])
+    error_message = "compute.schedules: cron has five fields (minute hour day month weekday), and min is at most max."
+  }
+
+  validation {
+    condition     = length(distinct(var.compute.schedules[*].name)) == length(var.compute.schedules)
+    error_message = "compute.schedules: every schedule needs a name of its own."
+  }
+
+  validation {
+    condition     = alltrue([for port in var.compute.internal_ports : port >= 1 && port <= 65535])
+    error_message = "compute.internal_ports are TCP ports between 1 and 65535."
+  }
+}
+
+################################################################################
+# Data
+################################################################################
+
+variable "database" {
+  description = "PostgreSQL: engine (postgres), version, tier and storage, the databases that must exist (name is the default one) and their extensions. Null: no database."
+  type = object({
+    engine              = string
+    version             = string
+    machine_type        = string
+    storage_gb          = number
+    max_storage_gb      = number
+    multi_zone          = bool
+    min_capacity        = number
+    max_capacity        = number
+    deletion_protection = bool
+    name                = string
+    names               = list(string)
+    extensions          = list(string)
+  })
+  default = null
+
+  validation {
+    condition     = var.database == null ? true : var.database.engine == "postgres"
+    error_message = "database.engine is postgres: Google has no serverless PostgreSQL; aurora is Amazon's."
+  }
+
+  validation {
+    condition     = var.database == null ? true : startswith(var.database.machine_type, "db-")
+    error_message = "database.machine_type is a Cloud SQL tier, e.g. db-custom-2-8192."
+  }
+
+  validation {
+    condition     = var.database == null ? true : var.database.storage_gb >= 20 && (var.database.max_storage_gb == 0 || var.database.max_storage_gb >= var.database.storage_gb)
+    error_message = "database.storage_gb is at least 20, and max_storage_gb is 0 (never grow) or at least as much."
+  }
+
+  validation {
+    condition     = var.database == null ? true : can(regex("^[0-9]+$", var.database.version)) && can(regex("^[a-z_][a-z0-9_]{0,62}$", var.database.name))
+    error_message = "database.version is a major PostgreSQL release such as 16; database.name holds lower-case letters, digits and underscores."
+  }
+}
+
+variable "cache" {
+  description = "Redis: capacity, version, number of replicas; they always stand in different zones. Null: no cache."
+  type = object({
+    machine_type = string
+    version      = string
+    replicas     = number
+    multi_zone   = bool
+  })
+  default = null
+
+  validation {
+    condition     = var.cache == null ? true : can(regex("^redis-[0-9]+gb$", var.cache.machine_type))
+    error_message = "cache.machine_type is a capacity of Memorystore for Redis, e.g. redis-1gb."
+  }
+
+  validation {
+    condition     = var.cache == null ? true : var.cache.replicas >= 0 && var.cache.replicas <= 5
+    error_message = "cache.replicas is between 0 and 5."
+  }
+
+  validation {
+    condition     = var.cache == null ? true : !var.cache.multi_zone || var.cache.replicas > 0
+    error_message = "cache.multi_zone needs at least one replica: set cache.replicas to 1 or more."
+  }
+
+  validation {
+    condition     = var.cache == null ? true : contains(["6.x", "7.0", "7.2"], var.cache.version)
+    error_message = "cache.version is a release of Memorystore for Redis: 6.x, 7.0 or 7.2."
+  }
+}
+
+variable "storage" {
+  description = "The bucket: versions, cheaper tiers by prefix, age and size, for how long deleted objects can be restored, when unfinished uploads are removed, and whether destroying the deployment may delete the objects."
+  type = object({
+    versioning = bool
+    lifecycle = list(object({
+      prefix      = string
+      after_days  = number
+      tier        = string
+      min_size_kb = number
+    }))
+    noncurrent_days      = number
+    abort_multipart_days = number
+    force_destroy        = bool
+  })
+  nullable = false
+
+  validation {
+    condition     = alltrue([for rule in var.storage.lifecycle : contains(["infrequent", "archive-instant", "archive", "deep-archive"], rule.tier)])
+    error_message = "storage.lifecycle: tier is infrequent, archive-instant, archive or deep-archive."
+  }
+
+  validation {
+    condition     = alltrue([for rule in var.storage.lifecycle : rule.after_days >= 1 && rule.min_size_kb >= 0])
+    error_message = "storage.lifecycle: after_days is at least 1; min_size_kb is not negative."
+  }
+
+  validation {
+    condition     = var.storage.noncurrent_days >= 1 && var.storage.abort_multipart_days >= 1
+    error_message = "storage: noncurrent_days and abort_multipart_days are at least 1."
+  }
+}
+
+variable "secrets" {
+  description = "Secrets to generate once: length in characters, format (alphanumeric or base64url-32) and what each is for. The values never pass through Terraform's files."
+  type = map(object({
+    length  = number
+    format  = string
+    purpose = string
+  }))
+  nullable = false
+
+  validation {
+    condition     = alltrue([for secret in values(var.secrets) : contains(["alphanumeric", "base64url-32"], secret.format)])
+    error_message = "secrets: format is alphanumeric or base64url-32."
+  }
+
+  validation {
+    condition     = alltrue([for secret in values(var.secrets) : secret.length >= 12 && secret.length <= 128])
+    error_message = "secrets: length is between 12 and 128 characters."
+  }
+
+  validation {
+    condition     = alltrue([for name in keys(var.secrets) : can(regex("^[A-Za-z][A-Za-z0-9_-]{0,63}$", name)) && !contains(["database_password", "cache_password"], name)])
+    error_message = "secrets: names hold letters, digits, _ and -; database_password and cache_password are made anyway and cannot be declared."
+  }
+}
+
+variable "secret_references" {
+  description = "Secrets that exist in Secret Manager: name in the application → name of the secret, or projects/PROJECT/secrets/NAME."
+  type        = map(string)
+  nullable    = false
+
+  validation {
+    condition     = alltrue([for id in values(var.secret_references) : can(regex("^(projects/[^/]+/secrets/)?[A-Za-z0-9_-]{1,255}$", id))])
+    error_message = "secret_references: give the name of a secret in Secret Manager, or projects/PROJECT/secrets/NAME."
+  }
+
+  validation {
+    condition     = length(setintersection(keys(var.secret_references), keys(var.secrets))) == 0
+    error_message = "secret_references: a name stands in secrets as well; a secret is either generated or referenced."
+  }
+}
+
+variable "backup" {
+  description = "Days that backups of database, cache and data disk are kept, the daily window and the weekly maintenance window (UTC), and whether a last snapshot is taken before deletion."
+  type = object({
+    retention_days = number
+    window         = string
+    maintenance    = string
+    final_snapshot = bool
+  })
+  nullable = false
+
+  validation {
+    condition     = var.backup.retention_days >= 1 && var.backup.retention_days <= 35
+    error_message = "backup.retention_days is between 1 and 35."
+  }
+
+  validation {
+    condition     = can(regex("^([01][0-9]|2[0-3]):[0-5][0-9]-([01][0-9]|2[0-3]):[0-5][0-9]$", var.backup.window))
+    error_message = "backup.window is a time of day in UTC, e.g. 02:00-03:00, of at least an hour."
+  }
+
+  validation {
+    condition     = can(regex("^(mon|tue|wed|thu|fri|sat|sun):[0-2][0-9]:[0-5][0-9]-(mon|tue|wed|thu|fri|sat|sun):[0-2][0-9]:[0-5][0-9]$", var.backup.maintenance))
+    error_message = "backup.maintenance is a weekly window in UTC, e.g. sun:03:30-sun:04:30, of at least an hour."
+  }
+}
+
+################################################################################
+# Watching
+################################################################################
+
+variable "logs" {
+  description = "For how many days logs are kept, and the services that write one group each."
+  type = object({
+    retention_days = number
+    groups         = list(string)
+  })
+  nullable = false
+
+  validation {
+    condition     = var.logs.retention_days >= 1 && var.logs.retention_days <= 3650
+    error_message = "logs.retention_days is between 1 and 3650, the most that Cloud Logging keeps."
+  }
+
+  validation {
+    condition     = length(distinct(var.logs.groups)) == length(var.logs.groups) && alltrue([for group in var.logs.groups : can(regex("^[A-Za-z0-9_.-]+$", group))])
+    error_message = "logs.groups are service names, each once: letters, digits, _, . and -."
+  }
+}
+
+variable "alarms" {
+  description = "Whether alarms and the dashboard are made, who gets mail, and the thresholds."
+  type = object({
+    enabled                  = bool
+    emails                   = list(string)
+    cpu_percent              = number
+    database_free_storage_gb = number
+    cache_memory_percent     = number
+    queue_depth              = number
+    errors_per_5_minutes     = number
+  })
+  nullable = false
+
+  validation {
+    condition     = alltrue([for email in var.alarms.emails : can(regex("^[^@\\s]+@[^@\\s]+\\.[^@\\s]+$", email))])
+    error_message = "alarms.emails are e-mail addresses, e.g. ops@example.com."
+  }
+
+  validation {
+    condition     = alltrue([for percent in [var.alarms.cpu_percent, var.alarms.cache_memory_percent] : percent >= 1 && percent <= 100])
+    error_message = "alarms: cpu_percent and cache_memory_percent are between 1 and 100."
+  }
+
+  validation {
+    condition     = alltrue([for number in [var.alarms.database_free_storage_gb, var.alarms.queue_depth, var.alarms.errors_per_5_minutes] : number >= 1])
+    error_message = "alarms: database_free_storage_gb, queue_depth and errors_per_5_minutes are at least 1."
+  }
+}
+
+variable "budget" {
+  description = "Monthly limit (Google takes it in the currency of the billing account), the percentages at which mail is sent, who gets it, and the billing account, without which there is no budget. Unusual cost Google reports by itself. Null: no budget."
+  type = object({
+    amount      = number
+    thresholds  = list(number)
+    emails      = list(string)
+    anomaly     = bool
+    anomaly_usd = number
+    # Google alone: 012345-6789AB-CDEF01.
+    billing_account = optional(string)
+  })
+  default = null
+
+  validation {
+    condition     = var.budget == null ? true : var.budget.amount > 0 && var.budget.anomaly_usd > 0
+    error_message = "budget: amount and anomaly_usd are US dollars, more than 0."
+  }
+
+  validation {
+    condition     = var.budget == null ? true : length(var.budget.thresholds) >= 1 && length(var.budget.thresholds) <= 8 && alltrue([for percent in var.budget.thresholds : percent > 0 && percent <= 1000])
+    error_message = "budget.thresholds: one to eight percentages of the amount, e.g. [50, 80, 100]."
+  }
+
+  validation {
+    condition     = var.budget == null ? true : alltrue([for email in var.budget.emails : can(regex("^[^@\\s]+@[^@\\s]+\\.[^@\\s]+$", email))]) && length(var.budget.emails) <= 10
+    error_message = "budget.emails: at most ten e-mail addresses, e.g. finance@example.com."
+  }
+}
