@@ -20,7 +20,7 @@ GROUPS = tuple(
 
 
 def resource(
-    address: str, references: Iterable[str] = (), unknown: Iterable[str] = (), **values: Any
+    address: str, /, references: Iterable[str] = (), unknown: Iterable[str] = (), **values: Any
 ) -> Resource:
     """A resource that would be created; module, type, name and key are read from the address."""
     found = _ADDRESS.match(address)

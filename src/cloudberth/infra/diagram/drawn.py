@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -9,6 +10,7 @@ from cloudberth.infra.diagram.links import Links, text_of
 from cloudberth.infra.diagram.model import Node, Tier
 from cloudberth.infra.plan import Resource
 
+_WORD = re.compile(r"[a-z0-9]+")
 _GENERIC = {"this", "main", "default", "self", "that", "group", "instance", "cluster", "resource"}
 
 
@@ -72,3 +74,31 @@ def label_of(links: Links, resource: Resource) -> str:
 def titled(words: str, fallback: str) -> str:
     """With a capital, or the fallback where there are no words."""
     return words[:1].upper() + words[1:] if words else fallback
+
+
+def mentioned(
+    resource: Resource, candidates: Sequence[Drawn], *, described: bool = True
+) -> tuple[Drawn, ...]:
+    """The candidates that the resource's key, name or (described) description calls by name."""
+    said = (
+        str(resource.key or ""),
+        resource.name,
+        text_of(resource.values, "description") if described else "",
+    )
+    for words in (" ".join(said[:2]), said[2]):
+        parts = set(_WORD.findall(words.lower()))
+        found = tuple(one for one in candidates if parts & _calls(one))
+        if found:
+            return found
+    return ()
+
+
+def _calls(item: Drawn) -> set[str]:
+    """Words that a node is called by: the names and keys of its first resource."""
+    first = item.resources[0]
+    return {
+        word
+        for said in (first.name, str(first.key or ""))
+        for word in _WORD.findall(said.lower())
+        if word not in _GENERIC and not word.isdigit()
+    }
