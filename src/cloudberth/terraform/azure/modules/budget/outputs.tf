@@ -1,0 +1,4 @@
+output "id" {
+  description = "Id of the budget."
+  value       = azurerm_consumption_budget_resource_group.this.id
+}
