@@ -27,6 +27,7 @@ COMMANDS = {
     "releases": "files",
     "plan": "plan",
     "diagram": "plan",
+    "compare": "compare",
     "rehearse": "rehearse",
     "up": "lifecycle",
     "down": "lifecycle",

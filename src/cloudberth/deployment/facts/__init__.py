@@ -285,6 +285,13 @@ def facts(cloud: str) -> Facts:
 
 
 @cache
+def clouds() -> tuple[str, ...]:
+    """Every cloud that a deployment can be on, in alphabetic order: those with a file of size presets."""
+    files = resources.files("cloudberth.deployment.sizes").iterdir()
+    return tuple(sorted(file.name.removesuffix(".yaml") for file in files if file.name.endswith(".yaml")))
+
+
+@cache
 def vector_stores() -> Mapping[str, VectorStore]:
     """Dify's vector stores by name (VECTOR_STORE)."""
     data = read_data(__name__, "vector_stores.yaml")
