@@ -48,8 +48,8 @@ class Elsewhere:
 def on_cloud(path: Path, cloud: str, region: str | None, environment: Mapping[str, str]) -> Elsewhere:
     """The deployment of a file on a cloud; as it stands when that is the file's own.
 
-    region: on that cloud; None takes the counterpart of the file's. Raises InvalidDeployment for a file that is
-    wrong where it is, or that cannot be on the other cloud; InvalidInput for a region without a counterpart.
+    region: on that cloud; None takes the counterpart of the file's. Raises InvalidDeployment for a file that
+    is wrong where it is, or that cannot be on the other cloud; InvalidInput for a region without counterpart.
     """
     own = load(path, environment)
     if own.cloud == cloud and region in (None, own.region):
