@@ -4,15 +4,15 @@
     python tools/build_prices.py FACTS.csv     take the facts of a file in first
 
 Facts are kept in ``cost/prices/facts/``: ``imported.csv`` (taken from a facts file with the columns
-``provider,region,service,sku,unit,price_usd,date_of_price,source,confidence,…,note``), ``additions.csv``
-(found since; in the book's own columns), their citations by id in ``imported.json`` and ``additions.json``,
-and ``rejected.csv`` with a reason for each fact that is known to be wrong. Written are
-``cost/prices/aws.csv``, one row per price and tier, and ``sources.json``, the citations that its rows and
-the allowances (``grants.csv``) use.
+``provider,region,service,sku,unit,price_usd,date_of_price,source,confidence,…,note``), any number of other
+files in the book's own columns (``additions*.csv``: found since), beside each a JSON file with its citations
+by id, and ``rejected.csv`` with a reason for each fact that is known to be wrong. Written are
+``cost/prices/<cloud>.csv``, one row per price and tier, and ``sources.json``, the citations that their rows
+and the allowances (``grants.csv``) use.
 
 Rules: a fact of low confidence is left out; a rejected one is left out; of several facts about the same
 thing the most trusted and then the newest is taken; two equally good facts that differ stop the build; a
-spot price that is more than a year older than the newest fact is left out, because spot moves.
+spot price that is more than a year older than its cloud's newest fact is left out, because spot moves.
 """
 
 from __future__ import annotations
@@ -29,9 +29,10 @@ from datetime import date, timedelta
 from decimal import Decimal
 from pathlib import Path
 
+from price_names import NAMES
+
 FOLDER = Path(__file__).resolve().parent.parent / "src" / "cloudberth" / "cost" / "prices"
 TRUST = {"high": 0, "medium": 1}
-EGRESS_TIERS = {"first 10tb": 0, "next 40tb": 10240, "next 100tb": 51200, "over 150tb": 153600}
 
 
 @dataclass(frozen=True)
@@ -70,9 +71,10 @@ def day(text: str) -> str:
 
 def source_id(citation: str) -> str:
     """A short, stable id: the golden's test name, or words of the citation."""
-    golden = re.search(r"aws/testdata/(\w+?)_test", citation)
+    golden = re.search(r"(aws|azure|google)/testdata/(\w+?)_test", citation)
     if golden:
-        return f"infracost-{golden.group(1).replace('_', '-')}"
+        cloud = "" if golden[1] == "aws" else f"{golden[1]}-"
+        return f"infracost-{cloud}{golden[2].replace('_', '-')}"
     if "api-evangelist" in citation:
         return "api-evangelist-elb"
     words = re.sub(r"\(.*?\)", " ", citation.lower())
@@ -80,36 +82,25 @@ def source_id(citation: str) -> str:
     return "-".join(re.findall(r"[a-z0-9.]+", words))[:48].strip("-.")
 
 
-def named(service: str, sku: str) -> tuple[str, str, int]:
-    """The book's (service, sku, tier start) of a facts file's names."""
-    if service == "ec2":
-        machine, purchase, _ = sku.split("/")
-        return ("ec2-spot" if purchase == "spot" else "ec2"), machine, 0
-    if service == "egress-internet":
-        start = sku.split("-")[0]
-        return "data-transfer", "internet-out", {0: 0, 10000: 10240, 50000: 51200, 150000: 153600}[int(start)]
-    if service == "data-transfer":
-        if sku.startswith("internet"):
-            return service, "internet-out", EGRESS_TIERS[sku[sku.index("(") + 1 : -1]]
-        return service, {"intra-region data transfer": "inter-zone"}.get(sku, sku.replace(" ", "-")), 0
-    return service, {"backup-over-free": "backup"}.get(sku, sku), 0
-
-
-def read_facts(path: Path, provider: str, sources: dict[str, str]) -> Iterator[Fact]:
+def read_facts(path: Path, sources: dict[str, str]) -> Iterator[Fact]:
+    """The facts of a file under the book's names, with their citations put into sources."""
     for row in csv.DictReader(path.open(encoding="utf-8", newline="")):
-        if row["provider"] != provider or row["confidence"] not in TRUST:
+        provider, words = NAMES.get(row["provider"], ("", None))
+        if words is None or row["confidence"] not in TRUST:
             continue
-        service, sku, start = named(row["service"], row["sku"])
+        named = words(row)
+        if named is None:
+            continue
         source = source_id(row["source"])
         if not row["source"].startswith("same "):
             # A number in somebody's file index tells a reader nothing: say what kind of place it is.
             sources.setdefault(
-                source, re.sub(r"GitHub file index id \d+", "a public GitHub file", row["source"])
+                source, re.sub(r"GitHub file index ids? [\d, ]+\d", "a public GitHub file", row["source"])
             )
         note = "" if row["note"] in ("derived cost/qty", "exact rate") else row["note"]
         yield Fact(
-            provider, row["region"], service, sku, row["unit"], str(start), plain(row["price_usd"]),
-            day(row["date_of_price"]), source, row["confidence"], note,
+            provider, named.region, named.service, named.sku, named.unit, str(named.tier_start),
+            plain(row["price_usd"]), day(row["date_of_price"]), source, row["confidence"], note,
         )  # fmt: skip
 
 
@@ -131,17 +122,17 @@ def choose(facts: Iterable[Fact], refused: set[tuple[str, ...]]) -> list[Fact]:
     for fact in facts:
         if (fact.provider, fact.region, fact.service, fact.sku, fact.unit, fact.usd) not in refused:
             groups[fact.key].append(fact)
-    newest = max(date.fromisoformat(f.as_of) for group in groups.values() for f in group)
+    newest: dict[str, date] = {}
+    for fact in (f for group in groups.values() for f in group):
+        newest[fact.provider] = max(newest.get(fact.provider, date.min), date.fromisoformat(fact.as_of))
     chosen = []
     for key, group in groups.items():
         best = max(group, key=lambda f: (-TRUST[f.confidence], f.as_of))
         rivals = {f.usd for f in group if (f.confidence, f.as_of) == (best.confidence, best.as_of)}
         if len(rivals) > 1:
             sys.exit(f"facts differ for {' '.join(key)}: {', '.join(sorted(rivals))} (reject all but one)")
-        stale_spot = best.service == "ec2-spot" and newest - date.fromisoformat(best.as_of) > timedelta(
-            days=365
-        )
-        if not stale_spot:
+        age = newest[best.provider] - date.fromisoformat(best.as_of)
+        if not (best.service.endswith("-spot") and age > timedelta(days=365)):
             chosen.append(best)
     return sorted(chosen, key=lambda f: f.order)
 
@@ -165,21 +156,21 @@ def as_csv(facts: list[Fact]) -> str:
 def take_in(facts_file: Path, facts: Path) -> None:
     """Replace the imported facts by those of a file."""
     sources: dict[str, str] = {}
-    found = sorted(
-        set(read_facts(facts_file, "aws", sources)), key=lambda f: (f.order, f.as_of, f.source, f.usd)
-    )
+    found = sorted(set(read_facts(facts_file, sources)), key=lambda f: (f.order, f.as_of, f.source, f.usd))
     write(facts / "imported.csv", as_csv(found))
     write(facts / "imported.json", as_json({f.source: sources[f.source] for f in found}))
 
 
 def build(folder: Path = FOLDER) -> int:
-    """Write the book of a folder from its facts; the number of rows written."""
+    """Write the books of a folder from its facts, one per cloud; the number of rows written."""
     facts = folder / "facts"
     sources: dict[str, str] = {}
     found: list[Fact] = []
-    for name in ("imported", "additions"):
-        sources |= json.loads((facts / f"{name}.json").read_text("utf-8"))
-        found += read_book(facts / f"{name}.csv")
+    # Of equal facts the first one is cited: those of the facts file.
+    for file in sorted(facts.glob("*.csv"), key=lambda f: (f.stem != "imported", f.stem)):
+        if file.stem != "rejected":
+            sources |= json.loads(file.with_suffix(".json").read_text("utf-8"))
+            found += read_book(file)
     grants = list(csv.DictReader((folder / "grants.csv").open(encoding="utf-8", newline="")))
     cited = {f.source for f in found} | {row["source"] for row in grants}
     unknown = sorted(cited - sources.keys())
@@ -187,7 +178,8 @@ def build(folder: Path = FOLDER) -> int:
         sys.exit(f"no citation for: {', '.join(unknown)}")
     chosen = choose(found, rejected(facts / "rejected.csv"))
     used = {f.source for f in chosen} | {row["source"] for row in grants}
-    write(folder / "aws.csv", as_csv(chosen))
+    for provider in sorted({f.provider for f in chosen}):
+        write(folder / f"{provider}.csv", as_csv([f for f in chosen if f.provider == provider]))
     write(folder / "sources.json", as_json({name: text for name, text in sources.items() if name in used}))
     return len(chosen)
 

@@ -22,6 +22,7 @@ GRANTS = "grant,provider,skus,unit,amount,as_of,source,note\n"
 
 def load() -> ModuleType:
     path = ROOT / "tools" / "build_prices.py"
+    sys.path.insert(0, str(path.parent))
     spec = importlib.util.spec_from_file_location("build_prices", path)
     assert spec is not None
     assert spec.loader is not None

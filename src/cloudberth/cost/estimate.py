@@ -34,7 +34,7 @@ def estimate(
 
     today: only used to say which prices are old.
     """
-    book = prices if prices is not None else shipped_book()
+    book = prices if prices is not None else shipped_book(cloud_of(plan).name)
     context = context_of(plan, usage if usage is not None else Usage())
     quantities = quantities_of(context)
     allowance = _allowances(quantities, book.grants) if context.figures.usage.free_allowances else {}

@@ -139,15 +139,16 @@ def is_old(price: Price, today: date) -> bool:
     return (today.year - price.as_of.year) * 12 + today.month - price.as_of.month > MONTHS_UNTIL_OLD
 
 
-@lru_cache(maxsize=1)
-def shipped_book() -> PriceBook:
-    """The price book inside the package, for all providers."""
+@lru_cache(maxsize=8)
+def shipped_book(provider: str | None = None) -> PriceBook:
+    """The price book inside the package: of one provider, or of all of them."""
     folder = files("cloudberth.cost").joinpath("prices")
     sources: dict[str, str] = json.loads(folder.joinpath("sources.json").read_text("utf-8"))
     apart: dict[str, list[str]] = json.loads(folder.joinpath("apart.json").read_text("utf-8"))
     prices: list[Price] = []
     for file in sorted(folder.iterdir(), key=lambda entry: entry.name):
-        if file.name.endswith(".csv") and file.name != "grants.csv":
+        wanted = file.name == f"{provider}.csv" if provider else file.name.endswith(".csv")
+        if wanted and file.name != "grants.csv":
             prices += _read_prices(StringIO(file.read_text("utf-8")), file.name, sources)
     grants = _read_grants(StringIO(folder.joinpath("grants.csv").read_text("utf-8")), sources)
     return PriceBook(prices, grants, {name: tuple(regions) for name, regions in apart.items()})

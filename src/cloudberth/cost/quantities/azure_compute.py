@@ -30,7 +30,7 @@ _KINDS = {"Premium": "P", "StandardSSD": "E", "Standard": "S"}
 def group_size(group: Resource, context: Context, given: Decimal | None) -> Size:
     """The expected size: as given where an autoscale setting can change it, else its minimum with the
     recurring profiles followed. A scale set without a setting keeps its instances."""
-    settings = context.referring(group, "azurerm_monitor_autoscale_setting")
+    settings = context.counterparts(group, "azurerm_monitor_autoscale_setting")
     profiles = [p for s in settings if s.get("enabled") is not False for p in s.get("profile") or ()]
     fixed = number(group.get("instances")) or Decimal(0)
     if not profiles:

@@ -89,6 +89,13 @@ class Context:
         names = {resource.address, without_key(resource.address)}
         return tuple(r for r in self.of_type(*types) if names.intersection(r.references))
 
+    def counterparts(self, resource: Resource, *types: str) -> tuple[Resource, ...]:
+        """The referring resources that mean this instance: of those made with keys, where a configuration
+        names all instances, the ones with the resource's own key."""
+        found = self.referring(resource, *types)
+        same = tuple(r for r in found if r.key == resource.key)
+        return same if resource.key is not None and same else found
+
     def count(self, resource: Resource, attribute: str, *types: str) -> int | None:
         """Items of a list attribute: its length where known, else the instances of the types it refers to."""
         value = resource.values.get(attribute)

@@ -57,6 +57,7 @@ _DISK = "the disk is billed"
 _TEMPLATE = "a description; machines and disks are billed with their group"
 
 FREE: Mapping[str, str] = {
+    "google_artifact_registry_repository_iam_member": _PERMISSION,
     "google_billing_budget": "budgets are free",
     "google_certificate_manager_certificate": _CERTIFICATE,
     "google_certificate_manager_certificate_map": _CERTIFICATE,
@@ -85,6 +86,7 @@ FREE: Mapping[str, str] = {
     "google_compute_target_http_proxy": _BALANCER,
     "google_compute_target_https_proxy": _BALANCER,
     "google_compute_url_map": _BALANCER,
+    "google_dns_managed_zone_iam_member": _PERMISSION,
     "google_dns_record_set": "records are free; the zone and its queries are billed",
     "google_iap_tunnel_iam_member": _PERMISSION,
     "google_kms_crypto_key_iam_member": _PERMISSION,

@@ -3,8 +3,8 @@ snapshots."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
@@ -19,14 +19,18 @@ from cloudberth.infra.plan import Resource
 GROUPS = ("google_compute_region_instance_group_manager", "google_compute_instance_group_manager")
 TEMPLATES = ("google_compute_region_instance_template", "google_compute_instance_template")
 AUTOSCALERS = ("google_compute_region_autoscaler", "google_compute_autoscaler")
+_SINGLE = ("google_compute_per_instance_config", "google_compute_region_per_instance_config")
 DISKS = ("google_compute_disk", "google_compute_region_disk")
 
 
 def group_size(group: Resource, context: Context, given: Decimal | None) -> Size:
-    """The expected size of a group: its target, or the minimum of its autoscaler with schedules followed."""
-    policies = [p for a in context.referring(group, *AUTOSCALERS) for p in a.get("autoscaling_policy") or ()]
+    """The expected size of a group: its target, the machines that are configured one by one, or the minimum
+    of its autoscaler with schedules followed."""
+    scalers = context.counterparts(group, *AUTOSCALERS)
+    policies = [p for a in scalers for p in a.get("autoscaling_policy") or ()]
     if not policies:
-        return Size(number(group.get("target_size")) or Decimal(0), fixed=True)
+        single = len(context.referring(group, *_SINGLE))
+        return Size(number(group.get("target_size")) or Decimal(single), fixed=True)
     low, high, windows = _bounds(policies[0])
     if low == high and not windows:
         return Size(low, fixed=True)
@@ -73,57 +77,40 @@ def machine_count(context: Context) -> Decimal:
     return sizes + len(context.of_type("google_compute_instance"))
 
 
-@dataclass(frozen=True, slots=True)
-class Part:
-    """So many machines of one template. template: None when it is not in the plan."""
-
-    template: Resource | None
-    machines: Decimal
-
-
-def parts(group: Resource, context: Context, machines: Decimal) -> list[Part]:
-    """The versions of a group: those with a target take their number or percent, the others what is left."""
-    templates = context.referenced(group, *TEMPLATES)
-    versions: Sequence[Mapping[str, Any]] = group.get("version") or ({},)
-    if len(versions) == 1 or len(templates) != len(versions):
-        return [Part(templates[0] if len(templates) == 1 else None, machines)]
-    found, left = [], machines
-    for template, version in zip(templates, versions, strict=True):
-        target = (version.get("target_size") or [{}])[0]
-        percent, fixed = number(target.get("percent")), number(target.get("fixed"))
-        wanted = machines * percent / 100 if percent is not None else fixed
-        found.append((template, wanted))
-        left -= min(wanted or Decimal(0), left)
-    return [Part(template, left if wanted is None else min(wanted, machines)) for template, wanted in found]
+def template_of(group: Resource, context: Context) -> Resource | None:
+    """The one template of a group; None when it is not in the plan or the group rolls out several."""
+    if len(group.get("version") or ()) > 1:
+        return None
+    found = (context.one_referenced(group, kind) for kind in TEMPLATES)
+    return next((template for template in found if template is not None), None)
 
 
 def instance_group(group: Resource, context: Context) -> Iterator[Quantity]:
     """Machine hours by the group's template, its disks, public addresses."""
-    size = elastic_sizes(context)[group.address]
+    sizes = elastic_sizes(context)
+    size = sizes[group.address]
     if not size.fixed:
-        moving = [s.machines for s in elastic_sizes(context).values() if not s.fixed]
+        moving = [s.machines for s in sizes.values() if not s.fixed]
         context.figures.settle(SIZE_FIGURE, sum(moving, Decimal(0)))
-    for part in parts(group, context, size.machines):
-        for line in _part(group, context, part):
-            yield line if size.fixed else elastic(line)
+    for line in _machines(group, context, size.machines):
+        yield line if size.fixed else elastic(line)
 
 
-def _part(group: Resource, context: Context, part: Part) -> Iterator[Quantity]:
-    meter = Meter(context, group, "compute")
-    if part.template is None:
-        why = "the instance template is not in the plan"
+def _machines(group: Resource, context: Context, machines: Decimal) -> Iterator[Quantity]:
+    meter, template = Meter(context, group, "compute"), template_of(group, context)
+    if template is None:
+        why = "the instance template is not in the plan, or there are several"
         yield meter.fixed("machines", "compute-engine", None, "hour", None, why=why)
         return
-    spot = is_spot(part.template)
-    kind = _machine_type(group, part.template)
-    yield machine_hours(meter, kind, spot, part.machines)
-    for disk in part.template.get("disk") or ():
-        yield from template_disk(disk, meter, part.machines)
-    public = [a for i in part.template.get("network_interface") or () for a in i.get("access_config") or ()]
+    spot = is_spot(template)
+    yield machine_hours(meter, _machine_type(group, template), spot, machines)
+    for disk in template.get("disk") or ():
+        yield from template_disk(disk, meter, machines)
+    public = [a for i in template.get("network_interface") or () for a in i.get("access_config") or ()]
     if public:
         sku = "spot-machine" if spot else "machine"
-        amount = part.machines * len(public) * HOURS
         network = Meter(context, group, "network")
+        amount = machines * len(public) * HOURS
         yield network.fixed("public IPv4 addresses", "public-ipv4", sku, "hour", amount)
 
 
