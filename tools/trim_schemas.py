@@ -3,9 +3,9 @@
 
     python tools/trim_schemas.py aws FULL.json.gz [--source "package 1.2.3"]
 
-reads the HCL under src/cloudberth/terraform/<cloud>/, adds the types of tools/schema_types_<cloud>.txt,
-takes them out of a full schema (made by tools/extract_schema.py) and writes
-src/cloudberth/infra/schemas/<cloud>.json.gz and its README. The same input gives the same bytes. `--check`
+reads the HCL under src/cloudberth/terraform/ for the types of one provider (aws_…), adds those of
+tools/schema_types_<provider>.txt, takes them out of a full schema (made by tools/extract_schema.py) and writes
+src/cloudberth/infra/schemas/<provider>.json.gz and its README. The same input gives the same bytes. `--check`
 writes nothing and exits 1 when the committed schema lacks a type that the HCL uses.
 """
 
@@ -34,16 +34,20 @@ BUILT_IN = frozenset({"terraform_data", "terraform_remote_state"})
 """Types of Terraform's own built-in provider."""
 
 
-def types_in_hcl(folder: Path) -> set[tuple[str, str]]:
-    """(block kind, type) of every resource, data source and ephemeral resource in .tf files below folder."""
+def types_in_hcl(folder: Path, provider: str = "") -> set[tuple[str, str]]:
+    """(block kind, type) of every resource, data source and ephemeral resource in .tf files below folder; of one
+    provider's types alone when it is named."""
+    prefix = f"{provider}_" if provider else ""
     found: set[tuple[str, str]] = set()
     for file in sorted(folder.rglob("*.tf")):
         found.update(match.groups() for match in BLOCK.finditer(file.read_text()))  # type: ignore[misc]
-    return {(kind, name) for kind, name in found if name not in BUILT_IN}
+    return {(kind, name) for kind, name in found if name not in BUILT_IN and name.startswith(prefix)}
 
 
 def listed_types(file: Path) -> set[str]:
-    """Names in a type list: one a line, `#` starts a comment."""
+    """Names in a type list, if there is one: one a line, `#` starts a comment."""
+    if not file.exists():
+        return set()
     lines = (line.partition("#")[0].strip() for line in file.read_text().splitlines())
     return {line for line in lines if line}
 
@@ -120,7 +124,7 @@ def write_aside(file: Path, content: bytes) -> None:
 
 
 def check(cloud: str) -> int:
-    lacking = missing_types(read_schema(SCHEMAS / f"{cloud}.json.gz"), types_in_hcl(HCL / cloud))
+    lacking = missing_types(read_schema(SCHEMAS / f"{cloud}.json.gz"), types_in_hcl(HCL, cloud))
     for line in lacking:
         print(f"not in schemas/{cloud}.json.gz: {line}", file=sys.stderr)
     if lacking:
@@ -144,7 +148,7 @@ def main(arguments: list[str] | None = None) -> int:
     full = read_schema(options.full)
     if options.source:
         full["source"] = options.source
-    used = types_in_hcl(HCL / options.cloud)
+    used = types_in_hcl(HCL, options.cloud)
     lacking = missing_types(full, used)
     if lacking:
         print("no such type in the provider: " + ", ".join(lacking), file=sys.stderr)

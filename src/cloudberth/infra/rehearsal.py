@@ -257,7 +257,11 @@ class _Run:
 
     def leaks(self, documents: Mapping[str, str]) -> tuple[str, ...]:
         """Documents in which a value stands that was write-only or came from an ephemeral resource."""
-        secrets = {secret for account in self.serving.accounts.values() for secret in account.secrets}
+        secrets = {
+            secret
+            for account in self.serving.accounts.values()
+            for secret in account.secrets - account.exposed
+        }
         return tuple(
             name
             for name, text in documents.items()

@@ -15,4 +15,6 @@ values that the cloud's API would refuse. No network, no account.
     standalone.py   the same as a plugin executable in a filesystem mirror
     registry.py     provider name → schema file and behaviour: one line per provider
     aws/            everything that is only true of AWS
+    google/         everything that is only true of Google Cloud
+    random/         the provider of chance
 """

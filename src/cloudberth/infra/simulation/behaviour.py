@@ -29,7 +29,7 @@ class Account:
     """What exists in the simulated account; all configurations of one provider share it.
 
     objects: (type, id) → values. secrets: plain values that must never be written anywhere, as the provider
-    saw them. store: contents that live outside the state, such as the value of a secret. delay: seconds that
+    saw them. exposed: those that the real provider keeps in the state, whatever one does. store: contents that live outside the state, such as the value of a secret. delay: seconds that
     every change takes (clouds are slow; tests of progress and interrupts want to see that).
     """
 
@@ -38,6 +38,7 @@ class Account:
         self.lock = threading.RLock()
         self.objects: dict[tuple[str, str], Mapping[str, Value]] = {}
         self.secrets: set[str] = set()
+        self.exposed: set[str] = set()
         self.store: dict[str, str] = {}
         self._seen: Counter[str] = Counter()
 

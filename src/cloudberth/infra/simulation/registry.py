@@ -7,6 +7,8 @@ from typing import Final
 
 from cloudberth.infra.simulation.aws import Aws
 from cloudberth.infra.simulation.behaviour import Behaviour
+from cloudberth.infra.simulation.google import Google
+from cloudberth.infra.simulation.random import Random
 
 REGISTRIES: Final = ("registry.terraform.io", "registry.opentofu.org")
 
@@ -27,4 +29,6 @@ class Registration:
 
 PROVIDERS: Final[dict[str, Registration]] = {
     "aws": Registration("hashicorp", "aws", Aws),
+    "google": Registration("hashicorp", "google", Google),
+    "random": Registration("hashicorp", "random", Random),
 }

@@ -7,6 +7,10 @@ locals {
   quiet = "EVALUATION_MISSING_DATA_INACTIVE"
   loud  = "EVALUATION_MISSING_DATA_ACTIVE"
 
+  # Google counts in shares of one. Through text, so that 0.85 is 0.85 and not the nearest sum of powers of two.
+  busy   = tonumber(format("%.2f", var.cpu_percent / 100))
+  filled = tonumber(format("%.2f", var.cache_memory_percent / 100))
+
   of_balancer = "resource.type=\"https_lb_rule\" AND resource.labels.url_map_name=\"${var.balancer.url_map_name}\""
 
   balancer_alarms = merge(

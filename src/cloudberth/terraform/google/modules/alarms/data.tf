@@ -6,7 +6,7 @@ locals {
     database-cpu = {
       text       = "The database has been busy for a quarter of an hour."
       filter     = "metric.type=\"cloudsql.googleapis.com/database/cpu/utilization\" AND ${local.of_database}"
-      comparison = local.above, threshold = var.cpu_percent / 100, minutes = [5, 3], aligner = "ALIGN_MEAN", reducer = "REDUCE_MEAN", missing = local.quiet, severity = "WARNING"
+      comparison = local.above, threshold = local.busy, minutes = [5, 3], aligner = "ALIGN_MEAN", reducer = "REDUCE_MEAN", missing = local.quiet, severity = "WARNING"
     }
     database-connections = {
       text       = "Four fifths of the connections that the database allows are in use; beyond the last, services fail."
@@ -26,18 +26,18 @@ locals {
   } : key => alarm if var.database != null }
 
   # Google measures the used share. Of a disk that grows by itself the last free gigabytes are a share of its size.
-  full = max(0.5, 1 - var.database_free_storage_gb / max(1, var.database_storage_gb))
+  full = tonumber(format("%.4f", max(0.5, 1 - var.database_free_storage_gb / max(1, var.database_storage_gb))))
 
   cache_alarms = { for key, alarm in {
     cache-memory = {
       text       = "The cache is nearly full. It never evicts, because tasks wait in it: when full, it refuses writes."
       filter     = "metric.type=\"redis.googleapis.com/stats/memory/usage_ratio\" AND ${local.of_cache}"
-      comparison = local.above, threshold = var.cache_memory_percent / 100, minutes = [5, 2], aligner = "ALIGN_MAX", reducer = "REDUCE_MAX", missing = local.quiet, severity = "ERROR"
+      comparison = local.above, threshold = local.filled, minutes = [5, 2], aligner = "ALIGN_MAX", reducer = "REDUCE_MAX", missing = local.quiet, severity = "ERROR"
     }
     cache-cpu = {
       text       = "The cache has been busy for a quarter of an hour; its engine has one thread for commands."
       filter     = "metric.type=\"redis.googleapis.com/stats/cpu_utilization_main_thread\" AND ${local.of_cache}"
-      comparison = local.above, threshold = var.cpu_percent / 100, minutes = [5, 3], aligner = "ALIGN_RATE", reducer = "REDUCE_SUM", missing = local.quiet, severity = "WARNING"
+      comparison = local.above, threshold = local.busy, minutes = [5, 3], aligner = "ALIGN_RATE", reducer = "REDUCE_SUM", missing = local.quiet, severity = "WARNING"
     }
     cache-evictions = {
       text       = "The cache has thrown data away, waiting tasks perhaps among it: somebody changed maxmemory-policy."

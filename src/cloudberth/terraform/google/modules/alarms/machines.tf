@@ -7,12 +7,12 @@ locals {
     app-cpu = {
       text       = "The app machines have been busy for a quarter of an hour: the group is at its maximum, or cannot grow."
       filter     = "metric.type=\"compute.googleapis.com/instance/cpu/utilization\" AND ${local.app_machines}"
-      comparison = local.above, threshold = var.cpu_percent / 100, minutes = [5, 3], aligner = "ALIGN_MEAN", reducer = "REDUCE_MEAN", missing = local.quiet, severity = "WARNING"
+      comparison = local.above, threshold = local.busy, minutes = [5, 3], aligner = "ALIGN_MEAN", reducer = "REDUCE_MEAN", missing = local.quiet, severity = "WARNING"
     }
     stateful-cpu = {
       text       = "The stateful machine has been busy for a quarter of an hour."
       filter     = "metric.type=\"compute.googleapis.com/instance/cpu/utilization\" AND ${local.stateful_machines}"
-      comparison = local.above, threshold = var.cpu_percent / 100, minutes = [5, 3], aligner = "ALIGN_MEAN", reducer = "REDUCE_MEAN", missing = local.quiet, severity = "WARNING"
+      comparison = local.above, threshold = local.busy, minutes = [5, 3], aligner = "ALIGN_MEAN", reducer = "REDUCE_MEAN", missing = local.quiet, severity = "WARNING"
     }
     stateful-down = {
       text       = "There is no stateful machine: scheduled tasks and plugins stand still."

@@ -31,7 +31,7 @@ resource "google_billing_budget" "this" {
   amount {
     specified_amount {
       units = tostring(floor(var.amount))
-      nanos = floor((var.amount - floor(var.amount)) * 100) * 10000000
+      nanos = floor((var.amount - floor(var.amount)) * 100 + 0.5) * 10000000
     }
   }
 
@@ -39,7 +39,7 @@ resource "google_billing_budget" "this" {
     for_each = var.thresholds
 
     content {
-      threshold_percent = threshold_rules.value / 100
+      threshold_percent = tonumber(format("%.2f", threshold_rules.value / 100))
       spend_basis       = "CURRENT_SPEND"
     }
   }

@@ -116,7 +116,7 @@ resource "google_compute_region_autoscaler" "app" {
     mode            = "ON"
 
     cpu_utilization {
-      target            = var.app.target_cpu_percent / 100
+      target            = tonumber(format("%.2f", var.app.target_cpu_percent / 100))
       predictive_method = "NONE"
     }
 
