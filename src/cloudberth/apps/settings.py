@@ -10,6 +10,7 @@ from cloudberth.apps.cloud_data import cloud_data
 from cloudberth.apps.connections import Pools, pools
 from cloudberth.apps.model import App, Size
 from cloudberth.apps.references import from_user
+from cloudberth.deployment.facts import facts
 from cloudberth.deployment.model import Deployment
 from cloudberth.environment.template import escape
 
@@ -63,8 +64,24 @@ def _values(app: App, deployment: Deployment, shares: Pools) -> dict[str, str]:
         "otlp_sampling": str(tracing.sampling),
         "otlp_api_key": from_user(tracing.headers_secret or ""),
         "release": f"{app.name}-{app.version}",
+        **_cache_databases(app, deployment),
         **_CACHE_CERTIFICATES,
         **cloud_data(deployment.cloud).get("settings", {}),
+    }
+
+
+def single_database(deployment: Deployment) -> bool:
+    """Whether the cloud's cache has one logical database, which key prefixes divide."""
+    return facts(deployment.cloud).cache_databases == 1
+
+
+def _cache_databases(app: App, deployment: Deployment) -> dict[str, str]:
+    """Numbers of the logical databases, and the prefix of keys where there is one database alone."""
+    single = single_database(deployment)
+    return {
+        "cache_broker_database": "0" if single else "1",
+        "cache_agent_database": "0" if single else "2",
+        "cache_prefix": app.name if single else "",
     }
 
 
@@ -77,6 +94,7 @@ def _choices(app: App, deployment: Deployment) -> dict[str, str]:
     known_store = f"vector-{deployment.vector.store}" in app.shared_env
     return {
         "storage": deployment.storage.type,
+        "cache": "prefixes" if single_database(deployment) else "databases",
         "vector": deployment.vector.store if known_store else "other",
         "tracing": "on" if deployment.tracing.otlp_endpoint else "off",
         "tracing_key": "on"

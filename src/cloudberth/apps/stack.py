@@ -8,10 +8,10 @@ from typing import Any
 
 from cloudberth.apps.cloud_data import cloud_data
 from cloudberth.apps.compose import ONCE, Surroundings, compose_file, mirrored
-from cloudberth.apps.model import GROUPS, App, Group, Service, in_group
+from cloudberth.apps.model import GROUPS, App, Group, Queue, Service, in_group
 from cloudberth.apps.references import bind
 from cloudberth.apps.router import CONFIG, router_config
-from cloudberth.apps.settings import Settings, settings
+from cloudberth.apps.settings import Settings, settings, single_database
 from cloudberth.apps.terraform_text import for_terraform
 from cloudberth.apps.variables import check_ports
 from cloudberth.deployment.model import Deployment
@@ -52,7 +52,7 @@ def stack(app: App, deployment: Deployment) -> dict[str, str]:
     )
     for group in GROUPS:
         files[f"{group}/compose.yaml"] = for_terraform(compose_file(app, group, around, release))
-    files["stack.json"] = _index(app, around, release)
+    files["stack.json"] = _index(app, around, release, _queue(app, deployment))
     return dict(sorted(files.items()))
 
 
@@ -90,11 +90,18 @@ def _release(app: App, files: dict[str, str]) -> str:
     return f"{app.name}-{app.version}-{hashlib.sha256(text.encode()).hexdigest()[:8]}"
 
 
-def _index(app: App, around: Surroundings, release: str) -> str:
+def _queue(app: App, deployment: Deployment) -> Queue | None:
+    """The application's lists where they are: in a database of their own, or behind the prefix of its keys."""
+    if app.queue is None or deployment.app == "custom" or not single_database(deployment):
+        return app.queue
+    return app.queue.model_copy(update={"database": 0, "prefix": f"{app.name}:"})
+
+
+def _index(app: App, around: Surroundings, release: str, queue: Queue | None) -> str:
     document = {
         "release": release,
         "images": sorted({mirrored(service.image, around.mirror) for service in app.services.values()}),
-        "queue": app.queue.model_dump(mode="json") if app.queue else None,
+        "queue": queue.model_dump(mode="json") if queue else None,
         "groups": {group: _group(in_group(app, group), around) for group in GROUPS},
     }
     return json.dumps(document, indent=2, sort_keys=True) + "\n"

@@ -182,6 +182,8 @@ class Facts:
     def max_connections(self, memory_gib: float) -> int:
         """PostgreSQL's default max_connections on a server with this much (nominal) memory."""
         rule = self._database["connections"]
+        if "steps" in rule:  # [from so many GiB on, connections]
+            return max(int(most) for gib, most in rule["steps"] if memory_gib >= gib)
         usable = max(memory_gib * rule["usable_share"] - rule["reserved_gib"], 0)
         return min(int(usable * GIB / rule["bytes_each"]), int(rule["most"]))
 
@@ -208,7 +210,7 @@ class Facts:
     @property
     def cache_databases(self) -> int:
         """Logical databases of a cache. Where there is one alone, key prefixes keep its users apart."""
-        return int(self._data["cache"]["databases"])
+        return int(self._data["cache"].get("databases", 16))
 
     @property
     def cache_versions(self) -> tuple[str, ...]:

@@ -6,9 +6,11 @@ from dataclasses import dataclass
 from typing import Final
 
 from cloudberth.infra.simulation.aws import Aws
+from cloudberth.infra.simulation.azurerm import Azurerm
 from cloudberth.infra.simulation.behaviour import Behaviour
 from cloudberth.infra.simulation.google import Google
 from cloudberth.infra.simulation.random import Random
+from cloudberth.infra.simulation.time import Time
 
 REGISTRIES: Final = ("registry.terraform.io", "registry.opentofu.org")
 
@@ -29,6 +31,8 @@ class Registration:
 
 PROVIDERS: Final[dict[str, Registration]] = {
     "aws": Registration("hashicorp", "aws", Aws),
+    "azurerm": Registration("hashicorp", "azurerm", Azurerm),
+    "time": Registration("hashicorp", "time", Time),
     "google": Registration("hashicorp", "google", Google),
     "random": Registration("hashicorp", "random", Random),
 }
