@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from cloudberth.apps import variables as of_app
 from cloudberth.apps.model import App
 from cloudberth.apps.router import HEALTH_PATH
 from cloudberth.deployment.facts import facts
-from cloudberth.deployment.model import Deployment
+from cloudberth.deployment.model import Deployment, Schedule
+from cloudberth.infra.schedules import lengths
 from cloudberth.errors import InvalidInput
 
 
@@ -20,6 +22,7 @@ def root_variables(deployment: Deployment, app: App, *, guarded: bool = True) ->
     return {
         "name": deployment.name,
         "region": deployment.region,
+        "account": deployment.account,
         "app": {"name": app.name, "version": app.version, "health_path": HEALTH_PATH},
         "domain": deployment.domain.model_dump() if deployment.domain else None,
         "network": deployment.network.model_dump(),
@@ -50,9 +53,18 @@ def _compute(deployment: Deployment, app: App) -> dict[str, Any]:
         "image": compute.image,
         "app": compute.app.model_dump(),
         "stateful": compute.stateful.model_dump(),
-        "schedules": [schedule.model_dump() for schedule in compute.schedules],
+        "schedules": _schedules(compute.schedules),
         "internal_ports": of_app.internal_ports(app),
     }
+
+
+def _schedules(schedules: Sequence[Schedule]) -> list[dict[str, Any]]:
+    """With the seconds for which each lasts; None for one that is alone, which lasts for ever."""
+    lasting = lengths([(schedule.cron, schedule.time_zone) for schedule in schedules])
+    return [
+        schedule.model_dump() | {"duration_seconds": seconds}
+        for schedule, seconds in zip(schedules, lasting, strict=True)
+    ]
 
 
 def _database(deployment: Deployment, app: App, *, guarded: bool) -> dict[str, Any] | None:

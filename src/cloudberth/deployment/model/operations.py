@@ -104,6 +104,8 @@ class Budget(Section):
     """Let the cloud watch for unusual spending."""
     anomaly_usd: Annotated[float, Field(gt=0, le=100_000_000, examples=[100])] = 50
     """US dollars a day of unusual spending from which mail is sent."""
+    billing_account: Annotated[str | None, Field(examples=["012345-6789AB-CDEF01"])] = None
+    """Google Cloud alone: the billing account to which the budget belongs; without it there is none."""
 
 
 class Backup(Section):

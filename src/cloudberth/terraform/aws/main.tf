@@ -1,5 +1,6 @@
 provider "aws" {
-  region = var.region
+  region              = var.region
+  allowed_account_ids = var.account == null ? null : [var.account]
 
   default_tags {
     tags = local.tags

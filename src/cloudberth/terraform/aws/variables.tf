@@ -29,6 +29,17 @@ variable "region" {
   }
 }
 
+variable "account" {
+  description = "Id of the AWS account that Terraform may touch, and no other. Null: whichever the credentials belong to."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.account == null ? true : can(regex("^[0-9]{12}$", var.account))
+    error_message = "account is the number of an AWS account: 12 digits."
+  }
+}
+
 variable "app" {
   description = "The application: its name (a tag of everything), its version, and the path that answers 200 on a machine that is ready."
   type = object({
@@ -209,6 +220,8 @@ variable "compute" {
       min       = number
       max       = number
       time_zone = string
+      # For clouds whose schedules have an end; here one lasts until the next.
+      duration_seconds = optional(number)
     }))
     internal_ports = list(number)
   })
@@ -498,6 +511,8 @@ variable "budget" {
     emails      = list(string)
     anomaly     = bool
     anomaly_usd = number
+    # For clouds whose budgets belong to a billing account; here it plays no part.
+    billing_account = optional(string)
   })
   default = null
 

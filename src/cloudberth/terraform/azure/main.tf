@@ -1,5 +1,7 @@
 # Subscription and identity come from whoever runs Terraform: ARM_SUBSCRIPTION_ID and `az login`, or their equals.
 provider "azurerm" {
+  subscription_id = var.account
+
   # No keys of storage accounts: requests carry the same identity as all others.
   storage_use_azuread = true
 
@@ -301,7 +303,7 @@ module "compute" {
   containers = module.storage.containers
   endpoint   = module.storage.endpoint
   ingestion  = module.logs.ingestion
-  cache_id   = var.cache == null ? "" : module.cache[0].id
+  cache      = var.cache == null ? null : { id = module.cache[0].id }
   policies = {
     secrets = module.secrets.policy
     logs    = module.logs.policy
@@ -346,7 +348,7 @@ module "alarms" {
   error_query      = module.logs.error_query
 
   database = var.database == null ? null : { id = module.database[0].id, max_connections = module.database[0].max_connections_hint }
-  cache_id = var.cache == null ? "" : module.cache[0].id
+  cache    = var.cache == null ? null : { id = module.cache[0].id }
 }
 
 module "budget" {

@@ -29,6 +29,17 @@ variable "region" {
   }
 }
 
+variable "account" {
+  description = "Id of the subscription in which everything is created. Null: the one of your credentials (ARM_SUBSCRIPTION_ID)."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.account == null ? true : can(regex("^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$", var.account))
+    error_message = "account is the id of a subscription: 00000000-0000-0000-0000-000000000000."
+  }
+}
+
 variable "app" {
   description = "The application: its name (a tag of everything), its version, and the path that answers 200 on a machine that is ready."
   type = object({
@@ -207,6 +218,8 @@ variable "compute" {
       min       = number
       max       = number
       time_zone = string
+      # For clouds whose schedules have an end; here one lasts until the next.
+      duration_seconds = optional(number)
     }))
     internal_ports = list(number)
   })
@@ -491,6 +504,8 @@ variable "budget" {
     emails      = list(string)
     anomaly     = bool
     anomaly_usd = number
+    # For clouds whose budgets belong to a billing account; here it plays no part.
+    billing_account = optional(string)
   })
   default = null
 

@@ -118,7 +118,7 @@ variable "schedules" {
   nullable = false
 
   validation {
-    condition     = alltrue([for item in var.schedules : try(item.duration_seconds == null || item.duration_seconds >= 300, false)])
+    condition     = alltrue([for item in var.schedules : item.duration_seconds == null ? true : item.duration_seconds >= 300])
     error_message = "A schedule lasts 300 seconds at least, the least that Google allows."
   }
 }
