@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Callable
 
 from cloudberth.infra.diagram.aws import picture_of as aws_picture
+from cloudberth.infra.diagram.azurerm import picture_of as azure_picture
 from cloudberth.infra.diagram.google import picture_of as google_picture
 from cloudberth.infra.diagram.model import Picture
 from cloudberth.infra.diagram.words import other_resources, subtitle_of, title_of
@@ -13,6 +14,7 @@ from cloudberth.infra.plan import Plan
 
 _PICTURES: dict[str, Callable[[Plan], Picture]] = {
     "aws": aws_picture,
+    "azurerm": azure_picture,
     "google": google_picture,
 }
 """Prefix of the resource types → the cloud's way from a plan to a picture."""

@@ -18,7 +18,9 @@ def title_of(plan: Plan) -> str:
 def subtitle_of(plan: Plan) -> str:
     """Where the picture comes from: a rehearsal says so, with the versions of the schemas."""
     versions = ", ".join(
-        f"{source.rpartition('/')[2]} {version}" for source, version in sorted(plan.providers.items())
+        f"{source.rpartition('/')[2]} {version}"
+        for source, version in sorted(plan.providers.items())
+        if version
     )
     count = sum(1 for _ in plan.managed())
     many = f"{count} resource{'' if count == 1 else 's'}"

@@ -69,6 +69,10 @@ _SETTINGS: tuple[tuple[str, str], ...] = (
     ("google_cloud_run_", "container settings"),
     ("google_artifact_registry_", "registry settings"),
     ("google_backup_dr_", "backup settings"),
+    ("time_", "waiting times and dates"),
+    ("random_", "random values"),
+    ("terraform_data", "checks"),
+    ("null_resource", "checks"),
 )
 
 _INSIDE = Place.ZONES

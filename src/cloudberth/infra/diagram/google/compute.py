@@ -86,7 +86,8 @@ def _drawn(links: Links, ground: Ground, same: list[_Group]) -> Drawn:
     )
     shown = (*(part for one in same for part in one.parts), *disks)
     label = label_of(links, first)
-    title = titled(f"{label} instance group" if label else "", "Instance group")
+    kind = "instance" if alone else "instance group"
+    title = titled(f"{label} {kind}".strip(), kind)
     role, tier = Role.STATEFUL if alone else Role.APP, spot.tier or Tier.PRIVATE
     node = Node(first.address, role, title, Place.ZONES, captions, tier, zones, addresses(shown))
     return Drawn(node, shown)
@@ -138,7 +139,8 @@ def _own_disks(links: Links, group: Resource) -> tuple[Resource, ...]:
 def _disk(template: Resource | None, disks: tuple[Resource, ...]) -> Iterator[str]:
     for disk in disks[:1]:
         kind = text_of(disk.values, "type").rpartition("/")[2]
-        yield f"data disk {number(disk.get('size'))} GB {kind}".strip()
+        yield f"data disk {number(disk.get('size'))} GB"
+        yield kind
     if template is None or disks:
         return
     for disk in template.get("disk", []):
@@ -208,7 +210,17 @@ _ADDRESSES = frozenset({"google_compute_global_address", "google_compute_address
 def _behind(links: Links, rule: Resource) -> Iterator[Resource]:
     """The rule, its proxy, its map of paths and the services behind."""
     yield rule
-    yield from links.reach(rule, _PROXIES | BACKENDS, _PROXIES)
+    found = links.reach(rule, _PROXIES | BACKENDS, _PROXIES)
+    yield from found or _unclaimed(links, rule)
+
+
+def _unclaimed(links: Links, rule: Resource) -> Iterator[Resource]:
+    """Where the plan hides the target (a `locals` value): the proxies that nobody else in the module has."""
+    for proxy in links.of_type(*sorted(_PROXIES - _MAPS)):
+        users = [one for one in links.naming(proxy) if one.type in FORWARDING]
+        if proxy.module == rule.module and not users:
+            yield proxy
+            yield from links.reach(proxy, _PROXIES | BACKENDS, _PROXIES)
 
 
 def _title(shown: tuple[Resource, ...]) -> str:
@@ -222,7 +234,7 @@ def listeners(links: Links, rules: list[Resource] | tuple[Resource, ...]) -> tup
     for rule in rules:
         if rule.type not in FORWARDING:
             continue
-        behind = links.reach(rule, _PROXIES | BACKENDS, _PROXIES)
+        behind = list(_behind(links, rule))
         secure = any("https_proxy" in one.type or "ssl_proxy" in one.type for one in behind)
         web = any("_http" in one.type for one in behind)
         protocol = "HTTPS" if secure else "HTTP" if web else text_of(rule.values, "ip_protocol") or "TCP"

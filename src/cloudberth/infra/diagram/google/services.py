@@ -46,9 +46,8 @@ def _cdn(links: Links) -> Iterator[Drawn]:
 
 def _paths_to(links: Links, backend: Resource) -> Iterator[str]:
     """Paths that a map of paths sends to a backend of its own."""
-    for one in links.naming(backend):
-        if not one.type.endswith("url_map"):
-            continue
+    maps = [one for one in links.naming(backend) if one.type.endswith("url_map")]
+    for one in maps or links.of_type("google_compute_url_map"):
         for matcher in one.get("path_matcher", []):
             for rule in matcher.get("path_rule", []) if isinstance(matcher, dict) else []:
                 yield from (path for path in rule.get("paths") or [] if isinstance(path, str))
@@ -196,7 +195,7 @@ def _buckets(links: Links) -> Iterator[Drawn]:
 
 def _bucket_facts(links: Links, bucket: Resource) -> Iterator[str]:
     named = text_of(bucket.values, "name")
-    short = named.removeprefix(links.plan.name) if links.plan.name else named
+    short = named.rpartition(f"{links.plan.name}-")[2] if links.plan.name else named
     yield short.strip("-_ ").replace("-", " ") or label_of(links, bucket)
     if bucket.get("versioning.0.enabled") is True:
         yield "versioned"

@@ -11,6 +11,7 @@ from cloudberth.infra.diagram.model import Edge, Node, Place, Role, Tier, Traffi
 from cloudberth.infra.plan import Resource
 
 _ENGINES = {"POSTGRES": ("PostgreSQL", 5432), "MYSQL": ("MySQL", 3306), "SQLSERVER": ("SQL Server", 1433)}
+_TIERS = {"BASIC": "Basic tier", "STANDARD_HA": "Standard tier"}
 Copied = tuple[Drawn, Edge | None]
 
 
@@ -32,9 +33,9 @@ def databases(links: Links, ground: Ground) -> Iterator[Copied]:
         node = Node(
             database.address,
             Role.STANDBY if source else Role.DATABASE,
-            "Read replica" if source else f"Cloud SQL {engine}",
+            "Read replica" if source else "Cloud SQL",
             Place.ZONES,
-            tuple(_facts(database, spread)),
+            tuple(_facts(database, engine, spread)),
             Tier.DATA,
             _nth(ground, 1 if source else 0),
             addresses([database]),
@@ -56,10 +57,10 @@ def _copy(ground: Ground, source: Node, index: int, title: str, facts: tuple[str
     return Drawn(node, ()), Edge(source.id, name, Traffic.COPY)
 
 
-def _facts(database: Resource, spread: bool) -> Iterator[str]:
-    yield text_of(database.values.get("settings", [{}])[0] if database.get("settings") else {}, "tier")
+def _facts(database: Resource, engine: str, spread: bool) -> Iterator[str]:
     version = text_of(database.values, "database_version").partition("_")[2].replace("_", ".")
-    yield f"version {version}" if version else ""
+    yield f"{engine} {version}".strip()
+    yield str(database.get("settings.0.tier", ""))
     yield _storage(database)
     kept = database.get("settings.0.backup_configuration.0.backup_retention_settings.0.retained_backups")
     yield f"{number(kept)} daily backups" if kept else ""
@@ -82,7 +83,7 @@ def caches(links: Links, ground: Ground) -> Iterator[Copied]:
         replicas = int(cache.get("replica_count") or (1 if tiered == "STANDARD_HA" else 0))
         version = text_of(cache.values, "redis_version").removeprefix("REDIS_").replace("_", ".")
         facts = (
-            f"{number(cache.get('memory_size_gb'))} GB {tiered.replace('_', ' ').lower()}".strip(),
+            f"{number(cache.get('memory_size_gb'))} GB {_TIERS.get(tiered, tiered)}".strip(),
             f"version {version.removesuffix('.X').lower()}" if version else "",
             "TLS" if cache.get("transit_encryption_mode") == "SERVER_AUTHENTICATION" else "",
         )

@@ -89,19 +89,36 @@ def _before(scene: Scene, balancer: Drawn) -> Iterator[str]:
                 continue
             used = {one.address for one in item.resources}
             near = {one.address for service in behind for one in (service, *scene.links.named_by(service))}
-            if used & near:
+            if used & near or not any(_has_map(scene.links, one) for one in item.resources):
                 yield item.node.id
     doors = scene.of_role(Role.GATEWAY)
     own = {one.address for rule in balancer.resources for one in scene.links.named_by(rule)}
     yield from (item.node.id for item in doors if own & {one.address for one in item.resources})
 
 
+def _has_map(links: Links, part: Resource) -> bool:
+    """Whether the plan shows which requests come here; a path to a backend out of a `locals` value is hidden."""
+    if part.type not in BACKENDS:
+        return any(one.type in BACKENDS for one in links.naming(part))
+    return any(one.type.endswith("url_map") for one in links.naming(part))
+
+
 def _backends(scene: Scene) -> Iterator[Edge]:
     """From load balancers to the groups behind their backend services."""
     for item in scene.of_role(Role.BALANCER):
         for service in (one for one in item.resources if one.type in BACKENDS):
-            for target in scene.named(service, COMPUTE):
+            for target in scene.named(service, COMPUTE) or _served(scene, service):
                 yield Edge(item.node.id, target.id, Traffic.USER, _backend_label(scene, service, target))
+
+
+def _served(scene: Scene, service: Resource) -> list[Node]:
+    """Groups with the port that the service asks for, where the plan does not show the groups themselves."""
+    return [
+        item.node
+        for item in scene.compute()
+        for one in item.resources[:1]
+        if any(port.get("name") == service.get("port_name", "http") for port in one.get("named_port", []))
+    ]
 
 
 def _backend_label(scene: Scene, service: Resource, target: Node) -> str:

@@ -1,0 +1,102 @@
+"""Azure resource types: which are only settings of something drawn, and which are drawn by their name alone.
+
+Source of the names: the resource list of the azurerm provider 5.x.
+"""
+
+from __future__ import annotations
+
+from cloudberth.infra.diagram.catalog import Catalog, Kind
+from cloudberth.infra.diagram.model import Place, Role, Tier
+
+_SETTINGS: tuple[tuple[str, str], ...] = (
+    ("azurerm_role_", "identities and role assignments"),
+    ("azurerm_user_assigned_identity", "identities and role assignments"),
+    ("azurerm_federated_identity_credential", "identities and role assignments"),
+    ("azurerm_network_security_", "security groups and rules"),
+    ("azurerm_application_security_group", "security groups and rules"),
+    ("azurerm_subnet_network_security_group_association", "security groups and rules"),
+    ("azurerm_network_interface_", "security groups and rules"),
+    ("azurerm_subnet_", "routes"),
+    ("azurerm_route", "routes"),
+    ("azurerm_nat_gateway_", "routes"),
+    ("azurerm_virtual_network_", "routes"),
+    ("azurerm_public_ip", "addresses"),
+    ("azurerm_network_interface", "addresses"),
+    ("azurerm_private_dns_", "private zones and links"),
+    ("azurerm_dns_", "name records"),
+    ("azurerm_network_watcher", "flow logs"),
+    ("azurerm_monitor_diagnostic_setting", "diagnostic settings"),
+    ("azurerm_monitor_autoscale_setting", "scaling settings"),
+    ("azurerm_monitor_data_collection_", "log settings"),
+    ("azurerm_log_analytics_", "log settings"),
+    ("azurerm_application_insights_", "log settings"),
+    ("azurerm_monitor_", "alert settings"),
+    ("azurerm_key_vault_certificate", "certificates"),
+    ("azurerm_key_vault_", "secret values"),
+    ("azurerm_storage_blob", "uploaded files"),
+    ("azurerm_storage_", "storage settings"),
+    ("azurerm_postgresql_", "database settings"),
+    ("azurerm_mysql_", "database settings"),
+    ("azurerm_mssql_", "database settings"),
+    ("azurerm_cosmosdb_", "database settings"),
+    ("azurerm_managed_redis_", "cache settings"),
+    ("azurerm_redis_", "cache settings"),
+    ("azurerm_virtual_machine_", "scaling settings"),
+    ("azurerm_managed_disk", "disks"),
+    ("azurerm_management_lock", "locks"),
+    ("azurerm_data_protection_", "backup settings"),
+    ("azurerm_backup_", "backup settings"),
+    ("azurerm_recovery_services_", "backup settings"),
+    ("azurerm_cdn_", "CDN settings"),
+    ("azurerm_web_application_firewall_policy", "firewall settings"),
+    ("azurerm_consumption_budget_", "budget settings"),
+    ("azurerm_cost_", "budget settings"),
+    ("azurerm_kubernetes_cluster_", "cluster settings"),
+    ("azurerm_container_app_environment", "container settings"),
+    ("azurerm_container_app_", "container settings"),
+    ("azurerm_servicebus_", "queue settings"),
+    ("azurerm_eventhub_", "queue settings"),
+    ("azurerm_service_plan", "function settings"),
+    ("azurerm_resource_provider_registration", "switched-on services"),
+    ("time_", "waiting times and dates"),
+    ("random_", "random values"),
+    ("terraform_data", "checks"),
+    ("null_resource", "checks"),
+)
+
+_INSIDE = Place.ZONES
+_KINDS: dict[str, Kind] = {
+    "azurerm_linux_virtual_machine": Kind("Virtual machine", Role.MACHINE, _INSIDE, Tier.PRIVATE),
+    "azurerm_windows_virtual_machine": Kind("Virtual machine", Role.MACHINE, _INSIDE, Tier.PRIVATE),
+    "azurerm_kubernetes_cluster": Kind("AKS cluster", Role.CONTAINERS, _INSIDE, Tier.PRIVATE),
+    "azurerm_kubernetes_cluster_node_pool": Kind("AKS nodes", Role.MACHINE, _INSIDE, Tier.PRIVATE),
+    "azurerm_container_app": Kind("Container app", Role.CONTAINERS, _INSIDE, Tier.PRIVATE),
+    "azurerm_container_app_job": Kind("Container app job", Role.CONTAINERS, _INSIDE, Tier.PRIVATE),
+    "azurerm_container_group": Kind("Container instances", Role.CONTAINERS, _INSIDE, Tier.PRIVATE),
+    "azurerm_mysql_flexible_server": Kind("Azure DB for MySQL", Role.DATABASE, _INSIDE, Tier.DATA),
+    "azurerm_redis_cache": Kind("Azure Cache for Redis", Role.CACHE, _INSIDE, Tier.DATA),
+    "azurerm_mssql_server": Kind("Azure SQL", Role.DATABASE),
+    "azurerm_cosmosdb_account": Kind("Cosmos DB", Role.DATABASE),
+    "azurerm_search_service": Kind("AI Search", Role.SEARCH),
+    "azurerm_linux_function_app": Kind("Function app", Role.FUNCTION),
+    "azurerm_function_app_flex_consumption": Kind("Function app", Role.FUNCTION),
+    "azurerm_linux_web_app": Kind("App Service", Role.CONTAINERS),
+    "azurerm_storage_share": Kind("Azure Files", Role.FILES),
+    "azurerm_servicebus_namespace": Kind("Service Bus", Role.QUEUE),
+    "azurerm_eventhub_namespace": Kind("Event Hubs", Role.QUEUE),
+    "azurerm_storage_queue": Kind("Queue Storage", Role.QUEUE),
+    "azurerm_container_registry": Kind("Container registry", Role.CONTAINERS),
+    "azurerm_key_vault_key": Kind("Key Vault keys", Role.KEYS),
+    "azurerm_data_protection_backup_vault": Kind("Backup vault", Role.BACKUP),
+    "azurerm_recovery_services_vault": Kind("Recovery Services vault", Role.BACKUP),
+    "azurerm_bastion_host": Kind("Bastion", Role.GATEWAY),
+    "azurerm_virtual_network_gateway": Kind("VPN gateway", Role.GATEWAY),
+    "azurerm_firewall": Kind("Azure Firewall", Role.WAF, _INSIDE, Tier.PUBLIC),
+}
+
+CATALOG = Catalog(
+    kinds=_KINDS,
+    settings=_SETTINGS,
+    ground=frozenset({"azurerm_resource_group", "azurerm_virtual_network", "azurerm_subnet"}),
+    sizes=("size", "vm_size", "sku_name"),
+)
