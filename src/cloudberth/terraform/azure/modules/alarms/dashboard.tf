@@ -11,7 +11,7 @@ locals {
     [for metric in var.queue_metric == null ? [] : [var.queue_metric] : { title = "Waiting tasks", resource = metric.resource, namespace = metric.namespace, metrics = [metric.name], aggregation = 4 }],
     [for database in var.database == null ? [] : [var.database] : { title = "Database: CPU, memory and storage (%)", resource = database.id, namespace = local.server, metrics = ["cpu_percent", "memory_percent", "storage_percent"], aggregation = 4 }],
     [for database in var.database == null ? [] : [var.database] : { title = "Database: connections", resource = database.id, namespace = local.server, metrics = ["active_connections"], aggregation = 3 }],
-    [for id in var.cache_id == "" ? [] : [var.cache_id] : { title = "Cache: memory and CPU (%)", resource = id, namespace = local.redis, metrics = ["usedmemorypercentage", "percentProcessorTime"], aggregation = 3 }],
+    [for id in var.cache == null ? [] : [var.cache.id] : { title = "Cache: memory and CPU (%)", resource = id, namespace = local.redis, metrics = ["usedmemorypercentage", "percentProcessorTime"], aggregation = 3 }],
   )
 }
 

@@ -52,10 +52,10 @@ locals {
     database-memory      = { text = "The database has less than a twentieth of its memory left.", scope = var.database.id, namespace = local.server, metric = "memory_percent", aggregation = "Average", operator = "GreaterThan", threshold = 95, window = 15, dimension = [] }
   }
 
-  cache_alarms = var.cache_id == "" ? {} : {
-    cache-memory    = { text = "The cache is nearly full. It never evicts, because tasks wait in it: when full, it refuses writes.", scope = var.cache_id, namespace = local.redis, metric = "usedmemorypercentage", aggregation = "Maximum", operator = "GreaterThan", threshold = var.cache_memory_percent, window = 5, dimension = [] }
-    cache-cpu       = { text = "The cache has been busy for a quarter of an hour.", scope = var.cache_id, namespace = local.redis, metric = "percentProcessorTime", aggregation = "Average", operator = "GreaterThan", threshold = var.cpu_percent, window = 15, dimension = [] }
-    cache-evictions = { text = "The cache has thrown data away, waiting tasks perhaps among it: somebody changed its eviction policy.", scope = var.cache_id, namespace = local.redis, metric = "evictedkeys", aggregation = "Total", operator = "GreaterThan", threshold = 0, window = 5, dimension = [] }
+  cache_alarms = var.cache == null ? {} : {
+    cache-memory    = { text = "The cache is nearly full. It never evicts, because tasks wait in it: when full, it refuses writes.", scope = var.cache.id, namespace = local.redis, metric = "usedmemorypercentage", aggregation = "Maximum", operator = "GreaterThan", threshold = var.cache_memory_percent, window = 5, dimension = [] }
+    cache-cpu       = { text = "The cache has been busy for a quarter of an hour.", scope = var.cache.id, namespace = local.redis, metric = "percentProcessorTime", aggregation = "Average", operator = "GreaterThan", threshold = var.cpu_percent, window = 15, dimension = [] }
+    cache-evictions = { text = "The cache has thrown data away, waiting tasks perhaps among it: somebody changed its eviction policy.", scope = var.cache.id, namespace = local.redis, metric = "evictedkeys", aggregation = "Total", operator = "GreaterThan", threshold = 0, window = 5, dimension = [] }
   }
 
   alarms = merge(local.gateway_alarms, local.machine_alarms, local.database_alarms, local.cache_alarms)

@@ -173,9 +173,15 @@ variable "database" {
   }
 }
 
-variable "cache_id" {
-  description = "Id of the cache; empty without one."
-  type        = string
-  default     = ""
-  nullable    = false
+variable "cache" {
+  description = "Cache that is watched. Null: none."
+  type = object({
+    id = string
+  })
+  default = null
+
+  validation {
+    condition     = var.cache == null ? true : length(var.cache) == 1
+    error_message = "Give the id of the cache."
+  }
 }

@@ -51,7 +51,7 @@ locals {
         actions = ["Microsoft.Network/privateDnsZones/A/read", "Microsoft.Network/privateDnsZones/A/write"]
       }
     },
-    { for key in var.cache_id == "" ? [] : ["cache-key"] : key => {
+    { for key in var.cache == null ? [] : ["cache-key"] : key => {
       text    = "Read the access key of the cache of ${var.name}"
       actions = ["Microsoft.Cache/redisEnterprise/databases/listKeys/action"]
     } },
@@ -63,7 +63,7 @@ locals {
       disk-of-group = { group = "stateful", role = "disk", scope = azurerm_linux_virtual_machine_scale_set.stateful.id }
       name          = { group = "stateful", role = "name", scope = var.private_zone_id }
     },
-    { for group in var.cache_id == "" ? [] : ["app", "stateful"] : "cache-key-${group}" => { group = group, role = "cache-key", scope = var.cache_id } },
+    { for group in var.cache == null ? [] : ["app", "stateful"] : "cache-key-${group}" => { group = group, role = "cache-key", scope = var.cache.id } },
   )
 }
 

@@ -196,11 +196,17 @@ variable "policies" {
   nullable    = false
 }
 
-variable "cache_id" {
-  description = "Id of the cache whose access key the machines read; empty without a cache."
-  type        = string
-  default     = ""
-  nullable    = false
+variable "cache" {
+  description = "Cache whose access key the machines read. Null: none."
+  type = object({
+    id = string
+  })
+  default = null
+
+  validation {
+    condition     = var.cache == null ? true : length(var.cache) == 1
+    error_message = "Give the id of the cache."
+  }
 }
 
 variable "containers" {
