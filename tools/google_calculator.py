@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+
 from build_prices import FOLDER, Fact, as_csv, plain, write
 
 SERIES = {"e2", "n2", "n2d", "n4", "c3", "c3d", "c4a", "t2a", "t2d"}
@@ -52,7 +53,9 @@ def facts(document: dict[str, Any]) -> Iterator[Fact]:
         if wanted(name):
             yield from machine_facts(name, machine["cost"], made)
     for kind, sku in DISKS.items():
-        yield from priced("persistent-disk", sku, "GiB-month", compute["storage"][kind]["cost"], "month", made)
+        yield from priced(
+            "persistent-disk", sku, "GiB-month", compute["storage"][kind]["cost"], "month", made
+        )
     for kind, sku in CLASSES.items():
         yield from priced("cloud-storage", sku, "GiB-month", storage["bucket"][kind]["cost"], "month", made)
     network = compute["network"]
@@ -89,7 +92,17 @@ def fact(
     *, start: int = 0, note: str = "",
 ) -> Fact:  # fmt: skip
     return Fact(
-        "google", region, service, sku, unit, str(start), plain(usd), made.isoformat(), SOURCE, confidence, note
+        "google",
+        region,
+        service,
+        sku,
+        unit,
+        str(start),
+        plain(usd),
+        made.isoformat(),
+        SOURCE,
+        confidence,
+        note,
     )
 
 

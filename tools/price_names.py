@@ -74,8 +74,8 @@ def azure(row: Row) -> Named | None:
         return Named(f"{service}-spot" if purchase == "spot" else service, named, unit, region)
     if service == "egress-internet":
         return Named("bandwidth", "internet-out", unit, region, _EGRESS_STARTS[int(sku.split("-")[0])])
-    if service not in _AZURE_SERVICES:
-        return None
+    if service not in _AZURE_SERVICES or (service == "postgres-flexible" and re.match(r"[DE]\d", sku)):
+        return None  # servers of these series are priced by the core: see additions-azure.csv
     unit = {"10k-transactions": "10k-operations"}.get(unit, unit)
     return Named(service, _AZURE_SKUS.get((service, sku), sku), unit, region)
 
@@ -106,7 +106,7 @@ _GOOGLE = {
     ("secret-manager", "access-10k"): ("access-10k", "10k-requests", GLOBAL),
     ("secret-manager", "version"): ("version", "version-month", GLOBAL),
 }
-"""The book's sku, unit and region (empty: the row's own). What machines, disks, buckets and traffic cost comes
+"""The book's sku, unit and region (empty: the row's own). Prices of machines, disks, buckets and traffic come
 from a file of its own (google_calculator.py)."""
 
 

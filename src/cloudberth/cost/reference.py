@@ -76,14 +76,15 @@ def _text(key: str) -> str:
 
 
 def _where(book: PriceBook) -> Iterator[str]:
-    """A table per provider: regions down, services that are priced in several regions across."""
-    everywhere = sorted({f"{p.key.service} {p.key.sku}" for p in book.prices if p.key.region in _ANYWHERE})
+    """A part per provider: what is known everywhere, then regions down and services across."""
     yield "## What is known where\n"
-    yield f"Known for every commercial region, or without one: {', '.join(everywhere)}.\n"
     for provider in sorted({p.key.provider for p in book.prices}):
-        known = {(p.key.region, p.key.service, p.key.sku) for p in book.prices if p.key.provider == provider}
-        yield from _regions({entry for entry in known if entry[0] not in _ANYWHERE})
-    yield ""
+        keys = [p.key for p in book.prices if p.key.provider == provider]
+        yield f"### {provider}\n"
+        everywhere = sorted({f"{key.service} {key.sku}" for key in keys if key.region in _ANYWHERE})
+        yield f"Known for every commercial region, or without one: {', '.join(everywhere)}.\n"
+        yield from _regions({(k.region, k.service, k.sku) for k in keys if k.region not in _ANYWHERE})
+        yield ""
 
 
 def _regions(known: set[tuple[str, str, str]]) -> Iterator[str]:
@@ -102,7 +103,7 @@ def _regions(known: set[tuple[str, str, str]]) -> Iterator[str]:
 def _services(book: PriceBook) -> Iterator[str]:
     groups: dict[str, list[Price]] = defaultdict(list)
     for price in book.prices:
-        groups[price.key.service].append(price)
+        groups[f"{price.key.provider} {price.key.service}"].append(price)
     yield "## How old\n"
     yield "| service | rows | oldest | newest | of medium confidence |"
     yield "|---|---:|---|---|---:|"
@@ -117,10 +118,11 @@ def _allowances(grants: Iterable[Grant]) -> Iterator[str]:
     yield "## Free allowances\n"
     yield "What an account gets every month, once over all resources. An estimate takes it as unused;"
     yield "`usage.free_allowances: false` leaves it out.\n"
-    yield "| allowance | amount | unit | as of | |"
-    yield "|---|---:|---|---|---|"
+    yield "| cloud | allowance | amount | unit | as of | |"
+    yield "|---|---|---:|---|---|---|"
     for grant in grants:
-        yield f"| {grant.name} | {plain(grant.amount)} | {grant.unit} | {grant.as_of} | {grant.note} |"
+        amount = f"{plain(grant.amount)} | {grant.unit} | {grant.as_of}"
+        yield f"| {grant.provider} | {grant.name} | {amount} | {grant.note} |"
     yield ""
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
@@ -24,9 +25,24 @@ _CREATED = "_after_days_since_creation_greater_than"
 _TIERS = ("cool", "cold", "archive")
 
 
-def database_sku(name: str | None) -> str | None:
-    """``GP_Standard_D2ds_v5`` → ``D2ds_v5``, ``B_Standard_B1ms`` → ``B1ms``."""
-    return re.sub(r"^(B|GP|MO)_Standard_", "", name) if name else None
+@dataclass(frozen=True, slots=True)
+class Server:
+    """What one server is billed by: hours of a burstable size (cores 1), or of each core of a series."""
+
+    sku: str
+    unit: str
+    cores: Decimal
+
+
+def server_of(name: str | None) -> Server | None:
+    """``B_Standard_B1ms`` → B1ms; ``GP_Standard_D4ds_v5`` → four cores of the series Dds_v5."""
+    burstable = re.fullmatch(r"B_Standard_(\w+)", name or "")
+    if burstable:
+        return Server(burstable[1], "hour", Decimal(1))
+    series = re.fullmatch(r"(?:GP|MO)_Standard_([A-Z])(\d+)(\w+)", name or "")
+    if series:
+        return Server(f"{series[1]}{series[3]}-vcore", "vCore-hour", Decimal(series[2]))
+    return None
 
 
 def postgresql(resource: Resource, context: Context) -> Iterator[Quantity]:
@@ -34,8 +50,15 @@ def postgresql(resource: Resource, context: Context) -> Iterator[Quantity]:
     meter = Meter(context, resource, "database")
     servers = Decimal(2 if resource.get("high_availability") else 1)
     with_standby = ", with standby" if servers > 1 else ""
-    sku = database_sku(resource.get("sku_name"))
-    yield meter.fixed(f"{sku or 'server'}{with_standby}", "postgres-flexible", sku, "hour", servers * HOURS)
+    name = resource.get("sku_name")
+    label = f"{str(name).split('_', 1)[-1].removeprefix('Standard_') if name else 'server'}{with_standby}"
+    server = server_of(name)
+    if server is None:
+        why = "the size of the server is not one that we read"
+        yield meter.fixed(label, "postgres-flexible", None, "hour", None, why=why)
+    else:
+        hours = server.cores * servers * HOURS
+        yield meter.fixed(label, "postgres-flexible", server.sku, server.unit, hours)
     megabytes = number(resource.get("storage_mb"))
     size = None if megabytes is None else megabytes / MB_PER_GB
     kind = "storage-ssd-v2" if resource.get("storage_type") == "PremiumV2_LRS" else "storage"

@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from decimal import Decimal
 
 from cloudberth.cost.model import Quantity
-from cloudberth.cost.pricebook import EVERYWHERE
 from cloudberth.cost.quantities.context import Context, Meter, number
 from cloudberth.cost.quantities.retention import DAYS_PER_MONTH
 from cloudberth.cost.usage import HOURS
@@ -70,7 +69,7 @@ def metric_alert(resource: Resource, context: Context) -> Iterator[Quantity]:
     other = len(resource.get("application_insights_web_test_location_availability_criteria") or ())
     count = max(series + 2 * dynamic + other, 1)
     yield Meter(context, resource, "alarms").fixed(
-        "metric alert", "azure-monitor", "metric-series", "series-month", count, EVERYWHERE
+        "metric alert", "azure-monitor", "metric-series", "series-month", count
     )
 
 
@@ -90,11 +89,11 @@ def query_alert(resource: Resource, context: Context) -> Iterator[Quantity]:
         return
     step = max((m for m in _FREQUENCIES if m <= minutes), default=_FREQUENCIES[0])
     label = f"log alert, every {minutes} minutes"
-    yield meter.fixed(label, "azure-monitor", f"query-rule-{step}m", "rule-month", 1, EVERYWHERE)
+    yield meter.fixed(label, "azure-monitor", f"query-rule-{step}m", "rule-month", 1)
     series = max((_series(c.get("dimension") or ()) for c in resource.get("criteria") or ()), default=1)
     if series > 1:
         sku = f"query-series-{step}m"
-        yield meter.fixed("further time series", "azure-monitor", sku, "series-month", series - 1, EVERYWHERE)
+        yield meter.fixed("further time series", "azure-monitor", sku, "series-month", series - 1)
 
 
 def _minutes(duration: str | None) -> int | None:
@@ -112,7 +111,7 @@ def action_group(resource: Resource, context: Context) -> Iterator[Quantity]:
         return
     share = context.figures["alarm_emails"] / len(context.of_type("azurerm_monitor_action_group"))
     yield Meter(context, resource, "alarms").usage(
-        "e-mails", "azure-monitor", "email", "e-mail", share, ("alarm_emails",), EVERYWHERE
+        "e-mails", "azure-monitor", "email", "e-mail", share, ("alarm_emails",)
     )
 
 
@@ -122,7 +121,7 @@ def web_test(resource: Resource, context: Context) -> Iterator[Quantity]:
     places = len(resource.get("geo_locations") or ()) or 1
     runs = HOURS * 3600 / seconds * places
     yield Meter(context, resource, "alarms").fixed(
-        f"availability test, {places} places", "azure-monitor", "web-test", "execution", runs, EVERYWHERE
+        f"availability test, {places} places", "azure-monitor", "web-test", "execution", runs
     )
 
 
