@@ -49,7 +49,10 @@ def pictures(draw: st.DrawFn) -> Picture:
         for source, target in chosen
     )
     subnets = tuple(
-        Subnet(tier, zone, draw(WORDS), draw(WORDS)) for tier in Tier for zone in zones if draw(st.booleans())
+        Subnet(tier, zone, draw(WORDS), draw(WORDS))
+        for tier in Tier
+        for zone in (("",) if draw(st.booleans()) else zones)
+        if draw(st.booleans())
     )
     network = draw(st.sampled_from(("", "VPC 10.40.0.0/16")))
     return Picture(draw(WORDS), draw(WORDS), draw(WORDS), draw(WORDS), network, zones, subnets, made, edges)
@@ -98,7 +101,10 @@ def check_frames(layout: Layout) -> None:
         for rect in frame_rects(layout, inner):
             assert any(around.holds(rect) for around in frame_rects(layout, outer))
     for rect in frame_rects(layout, Frame.PUBLIC, Frame.PRIVATE, Frame.DATA):
-        assert any(zone.holds(rect) for zone in frame_rects(layout, Frame.ZONE))
+        zones = frame_rects(layout, Frame.ZONE)
+        over = [zone for zone in zones if zone.overlaps(rect)]
+        assert any(zone.holds(rect) for zone in zones) or len(over) == len(zones), "neither one zone nor all"
+        assert any(network.holds(rect) for network in frame_rects(layout, Frame.NETWORK))
     for network in frame_rects(layout, Frame.NETWORK):
         assert not any(network.overlaps(panel) for panel in frame_rects(layout, Frame.PANEL))
 

@@ -164,17 +164,22 @@ def _subnet_boxes(subnets: list[Subnet], columns: _Columns, top: float, height: 
             continue
         zone = columns.subnet_box(subnet.zone, top, height)
         rect = Rect(zone.x + _ZONE_PAD, top, zone.w - 2 * _ZONE_PAD, height)
-        boxes.append(Box(_FRAMES[subnet.tier], rect, _headings(subnet.title, subnet.caption, rect)))
+        boxes.append(Box(_FRAMES[subnet.tier], rect, _headings(subnet, rect)))
     return boxes
 
 
-def _headings(title: str, caption: str, rect: Rect) -> tuple[Text, ...]:
-    """Title on the left in bold, caption after it, both inside the frame's upper edge."""
-    left = line(title, rect.x + 12, rect.y + 8, rect.w - 24, 12, Ink.FRAME, bold=True)
+def _headings(subnet: Subnet, rect: Rect) -> tuple[Text, ...]:
+    """Title on the left in bold, caption after it, both inside the frame's upper edge.
+
+    Over several zones the caption stands at the right end: lines come down between the two.
+    """
+    left = line(subnet.title, rect.x + 12, rect.y + 8, rect.w - 24, 12, Ink.FRAME, bold=True)
     room = rect.w - 24 - left.rect.w - 8
-    if not caption or room < 24:
+    if not subnet.caption or room < 24:
         return (left,)
-    shown = line(caption, left.rect.right + 8, rect.y + 8, room, 12, Ink.FRAME)
+    shown = line(subnet.caption, left.rect.right + 8, rect.y + 8, room, 12, Ink.FRAME)
+    if not subnet.zone:
+        shown = shown.moved(rect.right - 12 - shown.rect.right, 0)
     return (left, shown) if shown.text else (left,)
 
 

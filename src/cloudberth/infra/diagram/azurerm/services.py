@@ -209,23 +209,28 @@ def _accounts(links: Links) -> Iterator[Drawn]:
         )
         return
     for one in accounts:
-        inner = tuple(other for other in links.naming(one) if other.type in ("azurerm_storage_container",))
+        inner = tuple(
+            other
+            for other in links.of_type("azurerm_storage_container")
+            if one in links.reach(other, {one.type}, {"time_sleep"})
+        )
         node = Node(
             one.address,
             Role.OBJECTS,
             "Storage account",
             Place.REGION,
-            tuple(_account_facts(links, one)),
+            tuple(_account_facts(links, one, len(inner))),
             detail=addresses((one, *inner)),
         )
         yield Drawn(node, (one, *inner))
 
 
-def _account_facts(links: Links, account: Resource) -> Iterator[str]:
+def _account_facts(links: Links, account: Resource, containers: int) -> Iterator[str]:
     around = links.naming(account)
     flows = any(one.type == "azurerm_network_watcher_flow_log" for one in around)
-    module = account.module.rpartition(".")[2]
-    yield "flow logs" if flows else label_of(links, account) if account.name != "this" else module or "files"
+    yield (
+        "flow logs" if flows else counted(containers, "container") if containers else label_of(links, account)
+    )
     if account.get("blob_properties.0.versioning_enabled") is True:
         yield "versioned"
     rules = [

@@ -97,7 +97,7 @@ def _before(scene: Scene, balancer: Drawn) -> Iterator[str]:
 
 
 def _has_map(links: Links, part: Resource) -> bool:
-    """Whether the plan shows which requests come here; a path to a backend out of a `locals` value is hidden."""
+    """Whether the plan shows which requests come here; it hides paths to what is a `locals` value."""
     if part.type not in BACKENDS:
         return any(one.type in BACKENDS for one in links.naming(part))
     return any(one.type.endswith("url_map") for one in links.naming(part))
