@@ -31,12 +31,21 @@ _DEPTH = 8
 _BLOB = re.compile(
     r"[A-Za-z0-9+/]{60,}={0,2}(?:\r?\n[A-Za-z0-9+/]{60,}={0,2}$)*(?:\r?\n[A-Za-z0-9+/]+={0,2}$)?", re.M
 )
+_METADATA = ("metadata.user-data", "metadata.startup-script", "metadata_startup_script")
 # User data, and objects that machines fetch at boot because user data is too small for them.
 SOURCES = {
     "aws_launch_template": ("user_data",),
     "aws_launch_configuration": ("user_data", "user_data_base64"),
     "aws_instance": ("user_data", "user_data_base64"),
     "aws_s3_object": ("content", "content_base64"),
+    "azurerm_linux_virtual_machine": ("custom_data", "user_data"),
+    "azurerm_linux_virtual_machine_scale_set": ("custom_data", "user_data"),
+    "azurerm_orchestrated_virtual_machine_scale_set": ("os_profile.0.custom_data", "user_data_base64"),
+    "azurerm_storage_blob": ("source_content",),
+    "google_compute_instance": _METADATA,
+    "google_compute_instance_template": _METADATA,
+    "google_compute_region_instance_template": _METADATA,
+    "google_storage_bucket_object": ("content",),
 }
 
 

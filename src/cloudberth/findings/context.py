@@ -11,7 +11,16 @@ from cloudberth.findings.references import References, base
 from cloudberth.findings.values import at
 from cloudberth.infra.plan import Plan, Resource
 
-_IDENTITIES = ("id", "arn", "name", "bucket", "identifier", "cluster_identifier", "replication_group_id")
+_IDENTITIES = (
+    "id",
+    "arn",
+    "self_link",
+    "name",
+    "bucket",
+    "identifier",
+    "cluster_identifier",
+    "replication_group_id",
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from itertools import groupby
 
 from cloudberth.findings.review import catalogue
-from cloudberth.findings.rules import RuleInfo
+from cloudberth.findings.rules import RuleInfo, rules
 
 _HEAD = """# Findings
 
@@ -32,9 +32,9 @@ Where a severity differs by `size`, it is listed; a dash means that the rule doe
 
 def reference_page() -> str:
     """The whole page as Markdown, ending with a newline."""
-    rules = catalogue()
-    parts = [_HEAD, f"{len(rules)} rules:\n"]
-    for concern, members in groupby(rules, key=lambda info: info.id.partition(".")[0]):
+    infos = catalogue()
+    parts = [_HEAD, f"{len(infos)} rules:\n"]
+    for concern, members in groupby(infos, key=lambda info: info.id.partition(".")[0]):
         parts.append(f"## {concern}\n")
         parts.extend(_entry(info) for info in members)
     return "\n".join(parts)
@@ -43,9 +43,19 @@ def reference_page() -> str:
 def _entry(info: RuleInfo) -> str:
     lines = [f"### `{info.id}`\n", f"**{info.title}** · {_severity(info)}\n", f"{info.why}\n"]
     lines.append(f"*Remedy:* {info.remedy}\n")
+    lines.extend(_elsewhere(info))
     if info.types:
         lines.append(f"*Looks at:* {', '.join(f'`{name}`' for name in info.types)}\n")
     return "\n".join(lines)
+
+
+def _elsewhere(info: RuleInfo) -> Iterator[str]:
+    """What another provider's users read instead."""
+    for variant in (rule.info for rule in rules() if rule.info.id == info.id):
+        if variant.why != info.why:
+            yield f"*With {variant.provider}:* {variant.why}\n"
+        if variant.remedy != info.remedy:
+            yield f"*Remedy with {variant.provider}:* {variant.remedy}\n"
 
 
 def _severity(info: RuleInfo) -> str:

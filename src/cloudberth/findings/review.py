@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from fnmatch import fnmatchcase
 
 from cloudberth.deployment.model import Suppression
@@ -41,8 +42,13 @@ def review(
 
 
 def catalogue() -> tuple[RuleInfo, ...]:
-    """Every rule that `review` applies, by id."""
-    return tuple(sorted((UNKNOWN_SUPPRESSION, *(rule.info for rule in rules())), key=lambda info: info.id))
+    """Every rule that `review` applies, by id; its types are those of all clouds."""
+    by_id: dict[str, RuleInfo] = {UNKNOWN_SUPPRESSION.id: UNKNOWN_SUPPRESSION}
+    for rule in rules():
+        first = by_id.setdefault(rule.info.id, rule.info)
+        if first is not rule.info:
+            by_id[first.id] = replace(first, types=(*first.types, *rule.info.types))
+    return tuple(by_id[id] for id in sorted(by_id))
 
 
 def _apply(context: Context) -> Iterator[Finding]:

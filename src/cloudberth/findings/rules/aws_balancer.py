@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from cloudberth.findings.context import Context
 from cloudberth.findings.model import Severity
 from cloudberth.findings.rules.aws_network import openings
+from cloudberth.findings.rules.containers import application_timeout
 from cloudberth.findings.rules.registry import Hit, relation_rule, resource_rule, rule
 from cloudberth.findings.values import at, blocks
 from cloudberth.infra.plan import Resource
@@ -14,7 +15,6 @@ from cloudberth.infra.plan import Resource
 BALANCERS = ("aws_lb", "aws_alb")
 LISTENERS = ("aws_lb_listener", "aws_alb_listener")
 _DEFAULT_IDLE_SECONDS = 60
-_GUNICORN_TIMEOUT_SECONDS = 360
 _MODERN = ("TLS-1-2", "TLS13-1-2", "TLS13-1-3", "FS-1-2")
 
 
@@ -107,15 +107,10 @@ def old_tls(listener: Resource) -> str | None:
 def idle_timeout_short(balancer: Resource, context: Context) -> str | None:
     idle = at(balancer, "idle_timeout")
     seconds = _DEFAULT_IDLE_SECONDS if idle.absent else idle.number
-    limit = _application_timeout(context)
+    limit = application_timeout(context)
     if not is_application(balancer) or seconds is None or seconds >= limit:
         return None
     return f"Idle timeout {seconds:g} s; the application may take {limit:g} s."
-
-
-def _application_timeout(context: Context) -> float:
-    stated = (c.environment.get("GUNICORN_TIMEOUT", "") for c in context.bundle.containers)
-    return max((float(text) for text in stated if text.isdigit()), default=_GUNICORN_TIMEOUT_SECONDS)
 
 
 @resource_rule(

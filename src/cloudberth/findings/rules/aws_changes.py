@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from cloudberth.findings.context import Context
 from cloudberth.findings.model import Severity
+from cloudberth.findings.rules.changes import changed, deleted, replaced
 from cloudberth.findings.rules.registry import Hit, resource_rule, rule
 from cloudberth.findings.values import at, before
 from cloudberth.infra.plan import Action, Resource
@@ -27,12 +28,6 @@ _ENTRANCES = ("aws_lb", "aws_eip", "aws_cloudfront_distribution")
 _DATABASES = ("aws_db_instance", "aws_rds_cluster")
 
 
-def _changed(context: Context, action: Action, types: tuple[str, ...]) -> Iterator[Resource]:
-    for resource in context.plan.resources:
-        if resource.action is action and resource.type in types and not resource.data:
-            yield resource
-
-
 @rule(
     "changes.data-deleted",
     Severity.CRITICAL,
@@ -43,8 +38,7 @@ def _changed(context: Context, action: Action, types: tuple[str, ...]) -> Iterat
     types=tuple(_DATA),
 )
 def data_deleted(context: Context) -> Iterator[Hit]:
-    for resource in _changed(context, Action.DELETE, tuple(_DATA)):
-        yield Hit(resource.address, f"It is deleted, and with it {_DATA[resource.type]}.")
+    yield from deleted(context, _DATA)
 
 
 @rule(
@@ -56,8 +50,7 @@ def data_deleted(context: Context) -> Iterator[Hit]:
     types=tuple(_DATA),
 )
 def data_replaced(context: Context) -> Iterator[Hit]:
-    for resource in _changed(context, Action.REPLACE, tuple(_DATA)):
-        yield Hit(resource.address, f"It is replaced, and with it {_DATA[resource.type]}.")
+    yield from replaced(context, _DATA)
 
 
 @rule(
@@ -69,7 +62,7 @@ def data_replaced(context: Context) -> Iterator[Hit]:
     types=("aws_vpc", "aws_subnet"),
 )
 def network_replaced(context: Context) -> Iterator[Hit]:
-    for resource in _changed(context, Action.REPLACE, ("aws_vpc", "aws_subnet")):
+    for resource in changed(context, Action.REPLACE, ("aws_vpc", "aws_subnet")):
         yield Hit(resource.address, "It is replaced.")
 
 
@@ -83,7 +76,7 @@ def network_replaced(context: Context) -> Iterator[Hit]:
 )
 def address_replaced(context: Context) -> Iterator[Hit]:
     for action in (Action.REPLACE, Action.DELETE):
-        for resource in _changed(context, action, _ENTRANCES):
+        for resource in changed(context, action, _ENTRANCES):
             yield Hit(resource.address, f"{action.value}: the old address ends.")
 
 

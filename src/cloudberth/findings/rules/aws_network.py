@@ -2,60 +2,21 @@
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from cloudberth.findings.context import Context
 from cloudberth.findings.model import Severity
+from cloudberth.findings.rules.openings import Opening, administration, is_world, others, stores, wide
 from cloudberth.findings.rules.registry import Hit, relation_rule, resource_rule, rule
 from cloudberth.findings.values import Node, at, blocks
 from cloudberth.infra.plan import Resource
 
 GROUP_TYPES = ("aws_security_group", "aws_vpc_security_group_ingress_rule", "aws_security_group_rule")
-_ADMIN_PORTS = {22: "SSH", 23: "Telnet", 3389: "Remote Desktop", 5985: "WinRM", 5986: "WinRM"}
-_DATA_PORTS = {
-    1433: "SQL Server",
-    1521: "Oracle",
-    2379: "etcd",
-    3306: "MySQL",
-    5432: "PostgreSQL",
-    6333: "Qdrant",
-    6379: "Redis/Valkey",
-    8123: "ClickHouse",
-    9042: "Cassandra",
-    9200: "Elasticsearch/OpenSearch",
-    11211: "Memcached",
-    19530: "Milvus",
-    27017: "MongoDB",
-}
-_WEB_PORTS = {80, 443}
 _STORES = {
     "aws_db_instance": "vpc_security_group_ids",
     "aws_rds_cluster": "vpc_security_group_ids",
     "aws_elasticache_replication_group": "security_group_ids",
 }
-_MANY_PORTS = 10_000
-
-
-@dataclass(frozen=True, slots=True)
-class Opening:
-    """An ingress rule that lets the whole internet in. Ports are both inclusive."""
-
-    address: str
-    first: int
-    last: int
-
-    @property
-    def width(self) -> int:
-        return self.last - self.first + 1
-
-    def includes(self, port: int) -> bool:
-        return self.first <= port <= self.last
-
-    @property
-    def ports(self) -> str:
-        return f"port {self.first}" if self.width == 1 else f"ports {self.first}-{self.last}"
 
 
 def openings(context: Context) -> Iterator[Opening]:
@@ -88,14 +49,6 @@ def _open_to_world(node: Node) -> bool:
     return any(is_world(text) for text in (node.texts or (node.text,)))
 
 
-def is_world(cidr: str) -> bool:
-    """Whether a CIDR means (nearly) everybody: a prefix of at most three bits."""
-    try:
-        return ipaddress.ip_network(cidr, strict=False).prefixlen <= 3
-    except ValueError:
-        return False
-
-
 @rule(
     "network.all-ports-open",
     Severity.CRITICAL,
@@ -106,9 +59,7 @@ def is_world(cidr: str) -> bool:
     types=GROUP_TYPES,
 )
 def all_ports_open(context: Context) -> Iterator[Hit]:
-    for opening in openings(context):
-        if opening.width >= _MANY_PORTS:
-            yield Hit(opening.address, f"{opening.ports} can be reached from anywhere.")
+    yield from wide(openings(context))
 
 
 @rule(
@@ -120,7 +71,7 @@ def all_ports_open(context: Context) -> Iterator[Hit]:
     types=GROUP_TYPES,
 )
 def admin_port_open(context: Context) -> Iterator[Hit]:
-    yield from _named_ports(context, _ADMIN_PORTS)
+    yield from administration(openings(context))
 
 
 @rule(
@@ -133,14 +84,7 @@ def admin_port_open(context: Context) -> Iterator[Hit]:
     types=GROUP_TYPES,
 )
 def data_port_open(context: Context) -> Iterator[Hit]:
-    yield from _named_ports(context, _DATA_PORTS)
-
-
-def _named_ports(context: Context, ports: dict[int, str]) -> Iterator[Hit]:
-    for opening in openings(context):
-        names = sorted({name for port, name in ports.items() if opening.includes(port)})
-        if names and opening.width < _MANY_PORTS:
-            yield Hit(opening.address, f"{', '.join(names)} ({opening.ports}) can be reached from anywhere.")
+    yield from stores(openings(context))
 
 
 @rule(
@@ -153,12 +97,7 @@ def _named_ports(context: Context, ports: dict[int, str]) -> Iterator[Hit]:
     types=GROUP_TYPES,
 )
 def security_group_open(context: Context) -> Iterator[Hit]:
-    named = _ADMIN_PORTS.keys() | _DATA_PORTS.keys()
-    for opening in openings(context):
-        web = opening.width <= 2 and {opening.first, opening.last} <= _WEB_PORTS
-        other_rule = opening.width >= _MANY_PORTS or any(opening.includes(port) for port in named)
-        if not web and not other_rule:
-            yield Hit(opening.address, f"{opening.ports} can be reached from anywhere.")
+    yield from others(openings(context))
 
 
 @relation_rule(

@@ -16,12 +16,19 @@ from cloudberth.findings.rules.secret_text import (
     published_secret,
 )
 
+_GUNICORN_TIMEOUT_SECONDS = 360
 _DATABASE_TLS_OFF = re.compile(r"sslmode=disable|\bssl=false\b", re.I)
 
 
 def place(container: Container) -> str:
     """The address that a finding about a container belongs to; ``""`` for files of the workspace."""
     return "" if container.origin.startswith("stack/") else container.origin
+
+
+def application_timeout(context: Context) -> float:
+    """Seconds that the application may take for an answer: its own setting, or Dify's default."""
+    stated = (c.environment.get("GUNICORN_TIMEOUT", "") for c in context.bundle.containers)
+    return max((float(text) for text in stated if text.isdigit()), default=_GUNICORN_TIMEOUT_SECONDS)
 
 
 def tag_of(image: str) -> str:
