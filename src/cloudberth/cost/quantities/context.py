@@ -76,12 +76,14 @@ class Context:
     def one_referenced(self, resource: Resource, kind: str) -> Resource | None:
         """The one resource of a type that the configuration names.
 
-        Where it names several instances of one resource, the one whose key is the resource's own key or name;
-        None when that does not decide it either.
+        Where it names several instances of one resource, the one whose key is the resource's own key, or else
+        its name; None when that does not decide it either.
         """
         found = self.referenced(resource, kind)
-        if len(found) > 1:
-            found = tuple(r for r in found if r.key is not None and r.key in (resource.key, resource.name))
+        for own in (resource.key, resource.name):
+            if len(found) > 1:
+                same = tuple(r for r in found if r.key is not None and r.key == own)
+                found = same if len(same) == 1 else found
         return found[0] if len(found) == 1 else None
 
     def referring(self, resource: Resource, *types: str) -> tuple[Resource, ...]:
