@@ -58,8 +58,8 @@ def read_folder(folder: Path) -> tuple[Block, ...]:
 
 
 def normal(expression: str) -> str:
-    """An expression without anything that formatting may change."""
-    return re.sub(r"[\s,]+", "", expression)
+    """An expression without comments, and without anything that formatting may change."""
+    return re.sub(r"[\s,]+", "", re.sub(r"(?m)^\s*#.*$", "", expression))
 
 
 def _body(text: str, at: int) -> tuple[dict[str, str], tuple[Block, ...], int]:

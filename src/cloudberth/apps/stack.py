@@ -91,7 +91,7 @@ def _release(app: App, files: dict[str, str]) -> str:
 
 
 def _queue(app: App, deployment: Deployment) -> Queue | None:
-    """The application's lists where they are: in a database of their own, or behind the prefix of its keys."""
+    """The application's lists where they are: in their own database, or behind the prefix of its keys."""
     if app.queue is None or deployment.app == "custom" or not single_database(deployment):
         return app.queue
     return app.queue.model_copy(update={"database": 0, "prefix": f"{app.name}:"})

@@ -72,7 +72,7 @@ def s3_backend(state: State, name: str, region: str, bucket: str) -> Backend:
 
 
 def azurerm_backend(state: State, name: str, _region: str, account: str) -> Backend:
-    """State in a storage account's container ``tfstate``, as whom one is logged in; Azure's leases lock it."""
+    """State in the container ``tfstate`` of a storage account, locked by Azure's leases; no key is used."""
     return Backend(
         "azurerm",
         {
@@ -108,8 +108,8 @@ def _module_files(cloud: str) -> Iterable[tuple[str, str]]:
 
 
 def boot_files(cloud: str) -> dict[str, str]:
-    """The boot program of a cloud's machines, name → text: what belongs to this cloud is called ``boot_cloud.py``
-    and ``fetch.py.tftpl`` there, what belongs to another one is left out."""
+    """The boot program of a cloud's machines, name → text: what belongs to this cloud is called
+    ``boot_cloud.py`` and ``fetch.py.tftpl`` there, what belongs to another one is left out."""
     folder = _PACKAGE / "terraform" / "boot"
     found = {"template.py": (_PACKAGE / "environment" / "template.py").read_text(encoding="utf-8")}
     for name, text in _texts(folder, ""):

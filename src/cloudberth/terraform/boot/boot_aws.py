@@ -186,7 +186,7 @@ class Cloud:
         except (RuntimeError, OSError) as error:
             print(json.dumps({"event": "journal not sent", "why": str(error)}), flush=True)
 
-    def send(self, lines: Sequence[tuple[str, str, str]]) -> None:
+    def send(self, lines: Sequence[tuple[str, str, str]]) -> None:  # noqa: ARG002
         raise RuntimeError("containers write to CloudWatch themselves")
 
     def _create_stream(self, group: str, stream: str) -> None:

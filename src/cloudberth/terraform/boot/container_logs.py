@@ -1,8 +1,8 @@
 """Sends what containers write to the cloud's log store, where Docker has no driver for it.
 
-Docker writes to the journal of the system (driver journald, tag ``cloudberth/<service>``); from there lines go
-out in batches. Where it stopped is noted after each batch, so that a restart neither loses nor repeats more than
-one. Python 3.9, standard library only.
+Docker writes to the journal of the system (driver journald, tag ``cloudberth/<service>``); from there lines
+go out in batches. Where it stopped is noted after each batch, so that a restart repeats one at most and loses
+none. Python 3.9, standard library only.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The simulated Azure: ids, names that answer, data sources, and the vault that keeps secrets out of the state."""
+"""The simulated Azure: ids, names, data sources, and the vault that keeps secrets out of the state."""
 
 from __future__ import annotations
 
@@ -76,7 +76,9 @@ class Azurerm(Behaviour):
             }
         if name == "azurerm_dns_zone":
             group = config.get("resource_group_name") or "dns"
-            path = f"/subscriptions/{SUBSCRIPTION}/resourceGroups/{group}/providers/Microsoft.Network/dnsZones"
+            path = (
+                f"/subscriptions/{SUBSCRIPTION}/resourceGroups/{group}/providers/Microsoft.Network/dnsZones"
+            )
             return {"id": f"{path}/{config.get('name')}", "resource_group_name": group}
         return {}
 

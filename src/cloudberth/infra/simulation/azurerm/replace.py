@@ -1,7 +1,7 @@
 """Which arguments of Azure resources force a new resource, and which results are sensitive.
 
-Name, place and resource group do on every type that has them; the others are those of the provider's documentation
-(azurerm 5). A recovered schema holds none of this.
+Name, place and resource group do on every type that has them; the others are those of the provider's
+documentation (azurerm 5). A recovered schema holds none of this.
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ from typing import Final
 
 
 def _table(text: str) -> Mapping[str, frozenset[str]]:
-    """Lines of `type: argument argument …`."""
-    rows = (line.partition(":") for line in text.strip().splitlines())
+    """Lines of `type: argument argument …`; an indented line continues the one before."""
+    rows = (line.partition(":") for line in text.strip().replace("\n ", " ").splitlines())
     return {name.strip(): frozenset(arguments.split()) for name, _, arguments in rows}
 
 
@@ -27,7 +27,8 @@ azurerm_cdn_frontdoor_origin_group: cdn_frontdoor_profile_id
 azurerm_cdn_frontdoor_profile: sku_name
 azurerm_cdn_frontdoor_route: cdn_frontdoor_endpoint_id
 azurerm_data_protection_backup_instance_disk: vault_id disk_id snapshot_resource_group_name
-azurerm_data_protection_backup_policy_disk: vault_id backup_repeating_time_intervals default_retention_duration
+azurerm_data_protection_backup_policy_disk: vault_id backup_repeating_time_intervals
+  default_retention_duration
 azurerm_data_protection_backup_vault: datastore_type redundancy
 azurerm_key_vault: tenant_id
 azurerm_key_vault_certificate: key_vault_id
@@ -41,7 +42,8 @@ azurerm_monitor_diagnostic_setting: target_resource_id
 azurerm_nat_gateway: sku_name zones
 azurerm_nat_gateway_public_ip_association: nat_gateway_id public_ip_address_id
 azurerm_network_security_rule: network_security_group_name
-azurerm_orchestrated_virtual_machine_scale_set: platform_fault_domain_count zone_balance eviction_policy priority
+azurerm_orchestrated_virtual_machine_scale_set: platform_fault_domain_count zone_balance
+  eviction_policy priority
 azurerm_postgresql_flexible_server: administrator_login delegated_subnet_id geo_redundant_backup_enabled
 azurerm_postgresql_flexible_server_configuration: server_id
 azurerm_postgresql_flexible_server_database: server_id charset collation

@@ -1,6 +1,6 @@
 """How Azure names what it makes: the part of an id after the resource group, and other computed values.
 
-In braces stand arguments of the resource ({name}) and the words of `behaviour.py` ({region}, {uuid}, {parent:…}).
+In braces stand arguments of the resource ({name}) and the words of `behaviour.py` ({region}, {uuid}).
 Types without an entry get an id of the right form with their own name in it.
 """
 

@@ -28,5 +28,5 @@ class Time(Behaviour):
     def top_level(self, subject: Subject, attribute: Attribute) -> Value:
         return MOMENT.get(attribute.name) or super().top_level(subject, attribute)
 
-    def force_new(self, name: str) -> frozenset[str]:
+    def force_new(self, name: str) -> frozenset[str]:  # noqa: ARG002 - the same for both types
         return frozenset({"triggers"})

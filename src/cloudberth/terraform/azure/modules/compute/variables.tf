@@ -227,7 +227,7 @@ variable "endpoint" {
 
   validation {
     condition     = startswith(var.endpoint, "https://")
-    error_message = "Give a URL."
+    error_message = "Give the URL of a blob service."
   }
 }
 
