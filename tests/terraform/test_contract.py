@@ -16,7 +16,7 @@ def named(blocks: tuple[Block, ...], kind: str) -> dict[str, Block]:
 def test_the_page_is_understood() -> None:
     assert len(CONTRACT.modules) == 12
     assert set(CONTRACT.modules) == set(CONTRACT.module_outputs)
-    assert len(CONTRACT.variables) == 18
+    assert len(CONTRACT.variables) == 19
     assert CONTRACT.variables["tags"] == "map(string)"
     assert CONTRACT.outputs == ("address", "facts", "secrets", "log_groups", "dashboard", "missing")
     assert "aws" in CLOUDS

@@ -129,7 +129,11 @@ class Machine:
     def _note_queue(self, values: Mapping[str, str]) -> None:
         """What `metric` needs, kept in memory so that it does not ask for the secret every minute."""
         if self._measures_queue():
-            note = {"cache": self.bundle["facts"]["cache"], "queue": self.bundle["queue"]}
+            certificates = self.bundle["cloud"].get("cache_certificates", [])
+            note = {
+                "cache": {**self.bundle["facts"]["cache"], "certificates": certificates},
+                "queue": self.bundle["queue"],
+            }
             write_private(RUN / "queue.json", json.dumps({**note, "password": values["cache_password"]}))
 
     # ---------------------------------------------------------------- images

@@ -53,7 +53,11 @@ class Google(Behaviour):
             ("region", self.region),
             ("deletion_policy", "DELETE"),
         ):
-            if argument in block.attributes and planned.get(argument) is UNKNOWN and config.get(argument) is None:
+            if (
+                argument in block.attributes
+                and planned.get(argument) is UNKNOWN
+                and config.get(argument) is None
+            ):
                 values[argument] = default
         if "effective_labels" in block.attributes:
             labels = self._labels(planned.get("labels"))
@@ -69,7 +73,11 @@ class Google(Behaviour):
         if labels is UNKNOWN:
             return UNKNOWN
         default = self.settings.get("default_labels")
-        mark = {} if self.settings.get("add_terraform_attribution_label") is False else {"goog-terraform-provisioned": "true"}
+        mark = (
+            {}
+            if self.settings.get("add_terraform_attribution_label") is False
+            else {"goog-terraform-provisioned": "true"}
+        )
         return {**mark, **(default if isinstance(default, Mapping) else {}), **(labels or {})}
 
     # ---- apply

@@ -91,7 +91,11 @@ def _managed_zone(query: Query) -> Found:
 def _managed_zones(query: Query) -> Found:
     """Every zone that people ask for in examples."""
     project = query.text("project") or query.project
-    domains = [f"{label}{ending}." for label in ("", "ai.", "apps.") for ending in ("example.com", "example.org", "example.net")]
+    domains = [
+        f"{label}{ending}."
+        for label in ("", "ai.", "apps.")
+        for ending in ("example.com", "example.org", "example.net")
+    ]
     zones = [_zone_of(project, domain.rstrip(".").replace(".", "-"), domain) for domain in domains]
     return {"id": f"projects/{project}/managedZones", "managed_zones": zones}
 

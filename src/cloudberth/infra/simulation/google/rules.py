@@ -56,8 +56,17 @@ def _labels(value: object) -> str | None:
 
 _NAMED: Final = (
     *("google_certificate_manager_certificate", "google_certificate_manager_certificate_map"),
-    *("google_compute_address", "google_compute_backend_service", "google_compute_disk", "google_compute_firewall"),
-    *("google_compute_global_address", "google_compute_global_forwarding_rule", "google_compute_health_check"),
+    *(
+        "google_compute_address",
+        "google_compute_backend_service",
+        "google_compute_disk",
+        "google_compute_firewall",
+    ),
+    *(
+        "google_compute_global_address",
+        "google_compute_global_forwarding_rule",
+        "google_compute_health_check",
+    ),
     *("google_compute_instance_group_manager", "google_compute_instance_template", "google_compute_network"),
     *("google_compute_region_autoscaler", "google_compute_region_instance_group_manager"),
     *("google_compute_resource_policy", "google_compute_router", "google_compute_router_nat"),
@@ -69,8 +78,17 @@ _LABELLED: Final = (
     *("google_certificate_manager_certificate", "google_certificate_manager_certificate_map"),
     *("google_certificate_manager_certificate_map_entry", "google_certificate_manager_dns_authorization"),
     *("google_compute_address", "google_compute_disk", "google_compute_global_address"),
-    *("google_compute_global_forwarding_rule", "google_compute_instance_template", "google_compute_security_policy"),
-    *("google_dns_managed_zone", "google_redis_instance", "google_secret_manager_secret", "google_storage_bucket"),
+    *(
+        "google_compute_global_forwarding_rule",
+        "google_compute_instance_template",
+        "google_compute_security_policy",
+    ),
+    *(
+        "google_dns_managed_zone",
+        "google_redis_instance",
+        "google_secret_manager_secret",
+        "google_storage_bucket",
+    ),
 )
 _GROUP_RULES: Final[tuple[AnyRule, ...]] = (
     Rule("version", length(1, 2)),
@@ -90,12 +108,17 @@ _IAM: Final[tuple[AnyRule, ...]] = (Rule("member", MEMBER), Rule("role", ROLE))
 
 _OWN: Final[Mapping[str, tuple[AnyRule, ...]]] = {
     # ---- network
-    "google_compute_network": (Rule("routing_mode", one_of("GLOBAL", "REGIONAL")), Rule("mtu", between(1300, 8896))),
+    "google_compute_network": (
+        Rule("routing_mode", one_of("GLOBAL", "REGIONAL")),
+        Rule("mtu", between(1300, 8896)),
+    ),
     "google_compute_subnetwork": (
         Rule("ip_cidr_range", cidr(8, 29)),
         Rule(
             "log_config.*.aggregation_interval",
-            one_of(*(f"INTERVAL_{each}" for each in ("5_SEC", "30_SEC", "1_MIN", "5_MIN", "10_MIN", "15_MIN"))),
+            one_of(
+                *(f"INTERVAL_{each}" for each in ("5_SEC", "30_SEC", "1_MIN", "5_MIN", "10_MIN", "15_MIN"))
+            ),
         ),
         Rule("log_config.*.flow_sampling", between(0, 1)),
         Rule("stack_type", one_of("IPV4_ONLY", "IPV4_IPV6", "IPV6_ONLY")),
@@ -113,7 +136,11 @@ _OWN: Final[Mapping[str, tuple[AnyRule, ...]]] = {
         Rule("nat_ip_allocate_option", one_of("MANUAL_ONLY", "AUTO_ONLY")),
         Rule(
             "source_subnetwork_ip_ranges_to_nat",
-            one_of("ALL_SUBNETWORKS_ALL_IP_RANGES", "ALL_SUBNETWORKS_ALL_PRIMARY_IP_RANGES", "LIST_OF_SUBNETWORKS"),
+            one_of(
+                "ALL_SUBNETWORKS_ALL_IP_RANGES",
+                "ALL_SUBNETWORKS_ALL_PRIMARY_IP_RANGES",
+                "LIST_OF_SUBNETWORKS",
+            ),
         ),
         Rule("log_config.*.filter", one_of("ERRORS_ONLY", "TRANSLATIONS_ONLY", "ALL")),
         ordered("min_ports_per_vm", "max_ports_per_vm"),
@@ -133,7 +160,9 @@ _OWN: Final[Mapping[str, tuple[AnyRule, ...]]] = {
     "google_compute_instance_template": (
         conflicting("name", "name_prefix"),
         Rule("name_prefix", length(1, 54)),
-        Rule("scheduling.*.provisioning_model", one_of("STANDARD", "SPOT", "FLEX_START", "RESERVATION_BOUND")),
+        Rule(
+            "scheduling.*.provisioning_model", one_of("STANDARD", "SPOT", "FLEX_START", "RESERVATION_BOUND")
+        ),
         Rule("scheduling.*.on_host_maintenance", one_of("MIGRATE", "TERMINATE")),
         Rule("scheduling.*.instance_termination_action", one_of("STOP", "DELETE")),
         Rule("disk.*.disk_size_gb", between(10, 65536)),
@@ -148,7 +177,8 @@ _OWN: Final[Mapping[str, tuple[AnyRule, ...]]] = {
         Rule("autoscaling_policy.*.mode", one_of("OFF", "ONLY_UP", "ONLY_SCALE_OUT", "ON")),
         Rule("autoscaling_policy.*.cpu_utilization.*.target", between(0.01, 1)),
         Rule(
-            "autoscaling_policy.*.cpu_utilization.*.predictive_method", one_of("NONE", "OPTIMIZE_AVAILABILITY")
+            "autoscaling_policy.*.cpu_utilization.*.predictive_method",
+            one_of("NONE", "OPTIMIZE_AVAILABILITY"),
         ),
         Rule("autoscaling_policy.*.scaling_schedules.*.duration_sec", between(300, 10**9)),
         Rule("autoscaling_policy.*.scaling_schedules.*.name", NAME),
@@ -160,8 +190,13 @@ _OWN: Final[Mapping[str, tuple[AnyRule, ...]]] = {
         ordered("timeout_sec", "check_interval_sec"),
         Rule("http_health_check.*.port", between(1, 65535)),
         exactly_one_of(
-            "http_health_check", "https_health_check", "http2_health_check", "tcp_health_check", "ssl_health_check",
-            "grpc_health_check", "grpc_tls_health_check",
+            "http_health_check",
+            "https_health_check",
+            "http2_health_check",
+            "tcp_health_check",
+            "ssl_health_check",
+            "grpc_health_check",
+            "grpc_tls_health_check",
         ),
     ),  # fmt: skip
     "google_compute_resource_policy": (
@@ -185,12 +220,21 @@ _OWN: Final[Mapping[str, tuple[AnyRule, ...]]] = {
         Rule(
             "session_affinity",
             one_of(
-                "NONE", "CLIENT_IP", "CLIENT_IP_PORT_PROTO", "CLIENT_IP_PROTO", "GENERATED_COOKIE", "HEADER_FIELD",
-                "HTTP_COOKIE", "STRONG_COOKIE_AFFINITY",
+                "NONE",
+                "CLIENT_IP",
+                "CLIENT_IP_PORT_PROTO",
+                "CLIENT_IP_PROTO",
+                "GENERATED_COOKIE",
+                "HEADER_FIELD",
+                "HTTP_COOKIE",
+                "STRONG_COOKIE_AFFINITY",
             ),
         ),
         Rule("affinity_cookie_ttl_sec", between(0, 1209600)),
-        Rule("backend.*.balancing_mode", one_of("UTILIZATION", "RATE", "CONNECTION", "CUSTOM_METRICS", "IN_FLIGHT")),
+        Rule(
+            "backend.*.balancing_mode",
+            one_of("UTILIZATION", "RATE", "CONNECTION", "CUSTOM_METRICS", "IN_FLIGHT"),
+        ),
         Rule("backend.*.max_utilization", between(0, 1)),
         Rule("cdn_policy.*.cache_mode", one_of("USE_ORIGIN_HEADERS", "FORCE_CACHE_ALL", "CACHE_ALL_STATIC")),
     ),  # fmt: skip
@@ -202,7 +246,10 @@ _OWN: Final[Mapping[str, tuple[AnyRule, ...]]] = {
                 "FOUND", "MOVED_PERMANENTLY_DEFAULT", "PERMANENT_REDIRECT", "SEE_OTHER", "TEMPORARY_REDIRECT"
             ),
         ),
-        Rule("path_matcher.*.path_rule.*.paths.*", matches(r"/[^*]*(/\*)?|/\*", "start with / and have * only at the end")),
+        Rule(
+            "path_matcher.*.path_rule.*.paths.*",
+            matches(r"/[^*]*(/\*)?|/\*", "start with / and have * only at the end"),
+        ),
     ),  # fmt: skip
     "google_compute_ssl_policy": (
         Rule("profile", one_of("COMPATIBLE", "MODERN", "RESTRICTED", "CUSTOM", "FIPS_202205")),
@@ -238,7 +285,10 @@ _OWN: Final[Mapping[str, tuple[AnyRule, ...]]] = {
     ),
     "google_project_iam_custom_role": (
         Rule("role_id", matches(r"[a-zA-Z0-9_.]{3,64}", "hold 3 to 64 letters, digits, _ and .")),
-        Rule("permissions.*", matches(r"[a-zA-Z0-9]+(\.[a-zA-Z0-9]+){2,}", "be a permission such as dns.changes.create")),
+        Rule(
+            "permissions.*",
+            matches(r"[a-zA-Z0-9]+(\.[a-zA-Z0-9]+){2,}", "be a permission such as dns.changes.create"),
+        ),
     ),
     "google_project_iam_member": _IAM,
     "google_storage_bucket_iam_member": _IAM,
@@ -252,17 +302,41 @@ _OWN: Final[Mapping[str, tuple[AnyRule, ...]]] = {
     "google_secret_manager_secret_version": (exactly_one_of("secret_data", "secret_data_wo"),),
     # ---- data
     "google_storage_bucket": (
-        Rule("name", matches(r"[a-z0-9][a-z0-9._-]{1,61}[a-z0-9]", "hold 3 to 63 lower-case letters, digits, -, _ and .")),
+        Rule(
+            "name",
+            matches(
+                r"[a-z0-9][a-z0-9._-]{1,61}[a-z0-9]", "hold 3 to 63 lower-case letters, digits, -, _ and ."
+            ),
+        ),
         Rule("public_access_prevention", one_of("inherited", "enforced")),
-        Rule("storage_class", one_of("STANDARD", "NEARLINE", "COLDLINE", "ARCHIVE", "MULTI_REGIONAL", "REGIONAL")),
-        Rule("lifecycle_rule.*.action.*.type", one_of("Delete", "SetStorageClass", "AbortIncompleteMultipartUpload")),
-        Rule("lifecycle_rule.*.action.*.storage_class", one_of("STANDARD", "NEARLINE", "COLDLINE", "ARCHIVE")),
+        Rule(
+            "storage_class",
+            one_of("STANDARD", "NEARLINE", "COLDLINE", "ARCHIVE", "MULTI_REGIONAL", "REGIONAL"),
+        ),
+        Rule(
+            "lifecycle_rule.*.action.*.type",
+            one_of("Delete", "SetStorageClass", "AbortIncompleteMultipartUpload"),
+        ),
+        Rule(
+            "lifecycle_rule.*.action.*.storage_class", one_of("STANDARD", "NEARLINE", "COLDLINE", "ARCHIVE")
+        ),
         Rule("lifecycle_rule.*.condition.*.with_state", one_of("LIVE", "ARCHIVED", "ANY")),
-        Rule("soft_delete_policy.*.retention_duration_seconds", lambda value: None if value == 0 or 604800 <= value <= 7776000 else "must be 0 or between 604800 and 7776000 (7 to 90 days)"),
+        Rule(
+            "soft_delete_policy.*.retention_duration_seconds",
+            lambda value: (
+                None
+                if value == 0 or 604800 <= value <= 7776000
+                else "must be 0 or between 604800 and 7776000 (7 to 90 days)"
+            ),
+        ),
     ),
     "google_sql_database_instance": (
-        Rule("database_version", matches(r"(POSTGRES|MYSQL|SQLSERVER)_\w+", "be a release such as POSTGRES_16")),
-        Rule("name", matches(r"[a-z]([-a-z0-9]{0,96}[a-z0-9])?", "hold lower-case letters, digits and hyphens")),
+        Rule(
+            "database_version", matches(r"(POSTGRES|MYSQL|SQLSERVER)_\w+", "be a release such as POSTGRES_16")
+        ),
+        Rule(
+            "name", matches(r"[a-z]([-a-z0-9]{0,96}[a-z0-9])?", "hold lower-case letters, digits and hyphens")
+        ),
         Rule("settings.*.availability_type", one_of("ZONAL", "REGIONAL")),
         Rule("settings.*.edition", one_of("ENTERPRISE", "ENTERPRISE_PLUS")),
         Rule("settings.*.tier", matches(r"db-[A-Za-z0-9-]+", "be a tier such as db-custom-2-8192")),
@@ -270,11 +344,15 @@ _OWN: Final[Mapping[str, tuple[AnyRule, ...]]] = {
         Rule("settings.*.disk_size", between(10, 65536)),
         Rule(
             "settings.*.ip_configuration.*.ssl_mode",
-            one_of("ALLOW_UNENCRYPTED_AND_ENCRYPTED", "ENCRYPTED_ONLY", "TRUSTED_CLIENT_CERTIFICATE_REQUIRED"),
+            one_of(
+                "ALLOW_UNENCRYPTED_AND_ENCRYPTED", "ENCRYPTED_ONLY", "TRUSTED_CLIENT_CERTIFICATE_REQUIRED"
+            ),
         ),
         Rule("settings.*.backup_configuration.*.start_time", CLOCK),
         Rule("settings.*.backup_configuration.*.transaction_log_retention_days", between(1, 35)),
-        Rule("settings.*.backup_configuration.*.backup_retention_settings.*.retained_backups", between(1, 365)),
+        Rule(
+            "settings.*.backup_configuration.*.backup_retention_settings.*.retained_backups", between(1, 365)
+        ),
         Rule("settings.*.maintenance_window.*.day", between(1, 7)),
         Rule("settings.*.maintenance_window.*.hour", between(0, 23)),
         Rule("settings.*.maintenance_window.*.update_track", one_of("canary", "stable", "week5")),
@@ -286,7 +364,10 @@ _OWN: Final[Mapping[str, tuple[AnyRule, ...]]] = {
         Rule("memory_size_gb", between(1, 300)),
         Rule("connect_mode", one_of("DIRECT_PEERING", "PRIVATE_SERVICE_ACCESS")),
         Rule("transit_encryption_mode", one_of("SERVER_AUTHENTICATION", "DISABLED")),
-        Rule("redis_version", one_of("REDIS_3_2", "REDIS_4_0", "REDIS_5_0", "REDIS_6_X", "REDIS_7_0", "REDIS_7_2")),
+        Rule(
+            "redis_version",
+            one_of("REDIS_3_2", "REDIS_4_0", "REDIS_5_0", "REDIS_6_X", "REDIS_7_0", "REDIS_7_2"),
+        ),
         Rule("read_replicas_mode", one_of("READ_REPLICAS_DISABLED", "READ_REPLICAS_ENABLED")),
         Rule("replica_count", between(0, 5)),
         Rule("persistence_config.*.persistence_mode", one_of("DISABLED", "RDB")),
@@ -302,7 +383,10 @@ _OWN: Final[Mapping[str, tuple[AnyRule, ...]]] = {
     ),
     "google_logging_metric": (
         Rule("metric_descriptor.*.metric_kind", one_of("DELTA", "GAUGE", "CUMULATIVE")),
-        Rule("metric_descriptor.*.value_type", one_of("BOOL", "INT64", "DOUBLE", "STRING", "DISTRIBUTION", "MONEY")),
+        Rule(
+            "metric_descriptor.*.value_type",
+            one_of("BOOL", "INT64", "DOUBLE", "STRING", "DISTRIBUTION", "MONEY"),
+        ),
     ),
     "google_logging_saved_query": (
         Rule("visibility", one_of("PRIVATE", "SHARED")),

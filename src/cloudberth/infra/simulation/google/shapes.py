@@ -48,9 +48,16 @@ SHAPES: Final[Mapping[str, Shape]] = {
     # ---- network
     "google_compute_address": {"address": "203.0.113.{octet}", "network_tier": "PREMIUM"},
     "google_compute_global_address": {"address": "203.0.113.{octet}"},
-    "google_compute_subnetwork": {"gateway_address": "10.40.0.1", "stack_type": "IPV4_ONLY", "purpose": "PRIVATE"},
+    "google_compute_subnetwork": {
+        "gateway_address": "10.40.0.1",
+        "stack_type": "IPV4_ONLY",
+        "purpose": "PRIVATE",
+    },
     "google_compute_router_nat": {"id": "{project}/{region}/{router}/{name}", "type": "PUBLIC"},
-    "google_service_networking_connection": {"id": "{network}:{service}", "peering": "servicenetworking-googleapis-com"},
+    "google_service_networking_connection": {
+        "id": "{network}:{service}",
+        "peering": "servicenetworking-googleapis-com",
+    },
     "google_dns_managed_zone": {
         "id": "projects/{project}/managedZones/{name}",
         "name_servers": ["ns-cloud-a1.googledomains.com.", "ns-cloud-a2.googledomains.com."],
@@ -67,10 +74,14 @@ SHAPES: Final[Mapping[str, Shape]] = {
         "target_size": 0,
     },
     "google_compute_instance_template": {"self_link_unique": "{self_link}?uniqueId={digits18}"},
-    "google_compute_per_instance_config": {"id": f"{ZONAL}/instanceGroupManagers/{{instance_group_manager}}/{{name}}"},
+    "google_compute_per_instance_config": {
+        "id": f"{ZONAL}/instanceGroupManagers/{{instance_group_manager}}/{{name}}"
+    },
     "google_compute_disk_resource_policy_attachment": {"id": "{project}/{zone}/{disk}/{name}"},
     # ---- load balancer
-    "google_certificate_manager_certificate": {"id": "projects/{project}/locations/global/certificates/{name}"},
+    "google_certificate_manager_certificate": {
+        "id": "projects/{project}/locations/global/certificates/{name}"
+    },
     "google_certificate_manager_certificate_map": {
         "id": "projects/{project}/locations/global/certificateMaps/{name}"
     },
@@ -96,7 +107,11 @@ SHAPES: Final[Mapping[str, Shape]] = {
         "name": "{id}",
         "unique_id": "{digits18}",
     },
-    "google_project_iam_custom_role": {"id": "projects/{project}/roles/{role_id}", "name": "{id}", "deleted": False},
+    "google_project_iam_custom_role": {
+        "id": "projects/{project}/roles/{role_id}",
+        "name": "{id}",
+        "deleted": False,
+    },
     "google_project_iam_member": {"id": "{project}/{role}/{member}"},
     "google_dns_managed_zone_iam_member": {
         "id": "projects/{project}/managedZones/{managed_zone}/{role}/{member}"
