@@ -63,6 +63,7 @@ def _firewalls(links: Links) -> Iterator[Drawn]:
         captions = (
             counted(len(managed), "managed rule group") if managed else "",
             counted(own, "own rule") if own else "",
+            "" if rules else "rules known after apply",
         )
         node = Node("cloud-armor", Role.WAF, "Cloud Armor", Place.ACCOUNT, captions, detail=addresses(found))
         yield Drawn(node, found)

@@ -38,12 +38,21 @@ def edges(links: Links, drawn: Sequence[Drawn]) -> Iterator[Edge]:
     yield from _permitted(scene)
     yield from _outbound(scene)
     yield from notices(scene)
+    yield from _alerts(scene)
 
 
 def public_ranges(links: Links) -> tuple[str, ...]:
-    """Address ranges that Cloud Armor lets in; none where it lets in everybody."""
+    """Address ranges that Cloud Armor lets in; none where it lets in everybody.
+
+    Where one range is not known yet (an address of Cloud NAT) a plan hides all rules; then the list that our
+    root was given counts.
+    """
     found: dict[str, None] = {}
     for policy in links.of_type("google_compute_security_policy"):
+        if policy.unknown.get("rule") is True:
+            access = links.plan.variables.get("access")
+            given = access.get("allowed_cidrs") if isinstance(access, dict) else None
+            return tuple(given) if isinstance(given, list) else ("ranges known after apply",)
         rules = [rule for rule in policy.get("rule", []) if isinstance(rule, dict)]
         ranges = [(rule, _ranges(rule)) for rule in rules if rule.get("action") == "allow"]
         if any("*" in named for _, named in ranges):
@@ -206,3 +215,12 @@ def _outbound(scene: Scene) -> Iterator[Edge]:
         if machine.node.place is Place.ZONES and may_leave(scene, machine, None):
             yield from (Edge(machine.node.id, nat.id, Traffic.EGRESS) for nat in nats)
     yield from (Edge(nat.id, INTERNET, Traffic.EGRESS) for nat in nats)
+
+
+def _alerts(scene: Scene) -> Iterator[Edge]:
+    """From alert policies to channels, where the plan shows only that they have some."""
+    for item in scene.of_role(Role.ALARMS):
+        told = any(one.get("notification_channels") for one in item.resources)
+        for channel in scene.of_role(Role.MAIL) if told else ():
+            if channel.resources[0].type == "google_monitoring_notification_channel":
+                yield Edge(item.node.id, channel.node.id, Traffic.MANAGEMENT)
