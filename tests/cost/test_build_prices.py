@@ -17,6 +17,7 @@ SHIPPED = ROOT / "src" / "cloudberth" / "cost" / "prices"
 FACTS = "provider,region,service,sku,unit,price_usd,date_of_price,source,confidence,price_native,note\n"
 ADDED = "provider,region,service,sku,unit,tier_start,usd,as_of,source,confidence,note\n"
 REJECTED = "provider,region,service,sku,unit,usd,reason\n"
+BOOKS = ("aws.csv", "azure.csv", "google.csv")
 GRANTS = "grant,provider,skus,unit,amount,as_of,source,note\n"
 
 
@@ -143,17 +144,20 @@ def test_the_shipped_book_is_what_the_tool_makes_of_its_facts(tmp_path: Path) ->
     copy = tmp_path / "prices"
     shutil.copytree(SHIPPED, copy)
     TOOL.build(copy)
-    for name in ("aws.csv", "sources.json"):
+    for name in (*BOOKS, "sources.json"):
         assert (copy / name).read_text() == (SHIPPED / name).read_text(), (
             f"run python tools/build_prices.py ({name})"
         )
 
 
 def test_every_fact_and_allowance_cites_a_source_that_is_there() -> None:
+    facts = [f"facts/{file.stem}" for file in (SHIPPED / "facts").glob("*.json")]
+    assert {f"{name}.csv" for name in facts} == {
+        f"facts/{file.name}" for file in (SHIPPED / "facts").glob("*.csv") if file.stem != "rejected"
+    }
     for sources, files in (
-        ("facts/imported.json", ["facts/imported.csv"]),
-        ("facts/additions.json", ["facts/additions.csv"]),
-        ("sources.json", ["aws.csv", "grants.csv"]),
+        *((f"{name}.json", [f"{name}.csv"]) for name in facts),
+        ("sources.json", [*BOOKS, "grants.csv"]),
     ):
         known = json.loads((SHIPPED / sources).read_text())
         cited = set()
@@ -165,8 +169,88 @@ def test_every_fact_and_allowance_cites_a_source_that_is_there() -> None:
             assert cited == known.keys()
 
 
-def test_additions_are_sorted_and_never_repeat_a_fact() -> None:
-    with (SHIPPED / "facts" / "additions.csv").open(newline="") as stream:
+@pytest.mark.parametrize("name", ["additions", "additions-azure", "additions-google", "calculator-google"])
+def test_additions_are_sorted_and_never_repeat_a_fact(name: str) -> None:
+    with (SHIPPED / "facts" / f"{name}.csv").open(newline="") as stream:
         rows = [tuple(row.values()) for row in csv.DictReader(stream)]
     assert len(rows) == len(set(rows))
     assert rows == sorted(rows, key=lambda r: (r[2], r[3], r[1], r[4], float(r[5]), r[7]))
+
+
+def azure(service: str, sku: str, usd: str = "1", unit: str = "hour", region: str = "eastus") -> str:
+    return f"azure,{region},{service},{sku},{unit},{usd},2026-01-01,A source ({sku}),high,{usd},\n"
+
+
+def test_facts_of_azure_become_rows_under_the_names_of_its_resources(tmp_path: Path) -> None:
+    home = folder(tmp_path)
+    built(
+        home,
+        fact("a/on-demand/linux", "1"),
+        azure("virtual-machines", "D2s_v5/linux/payg", "0.096"),
+        azure("virtual-machines", "D2s_v5/linux/spot", "0.02"),
+        azure("virtual-machines", "standardd2asv4/linux/payg", "0.1"),
+        azure("virtual-machines", "standardodd-name/linux/payg"),
+        azure("application-gateway", "waf-v2-cu", "0.0144", "CU-hour"),
+        azure("egress-internet", "10000-50000 GB (after 100 GB free)", "0.083", "GB"),
+        azure("container-apps", "consumption-vcpu-active"),
+        azure("postgres-flexible", "B1ms", "0.017"),
+        azure("postgres-flexible", "D4s_v3", "0.39"),
+    )
+    with (home / "azure.csv").open(newline="") as stream:
+        found = {(r["service"], r["sku"], r["tier_start"]): r["usd"] for r in csv.DictReader(stream)}
+    assert found == {
+        ("virtual-machines", "D2s_v5", "0"): "0.096",
+        ("virtual-machines-spot", "D2s_v5", "0"): "0.02",
+        ("virtual-machines", "D2as_v4", "0"): "0.1",
+        ("application-gateway", "waf-v2-unit", "0"): "0.0144",
+        ("bandwidth", "internet-out", "10240"): "0.083",
+        ("postgres-flexible", "B1ms", "0"): "0.017",
+    }
+
+
+def test_facts_of_google_without_a_region_of_their_own_are_global(tmp_path: Path) -> None:
+    home = folder(tmp_path)
+    built(
+        home,
+        fact("a/on-demand/linux", "1"),
+        "gcp,us-central1,secret-manager,version,version-month,0.06,2026-01-01,x,high,1,\n",
+        "gcp,us-central1,cloud-sql,memory-zonal,GB-month,5.11,2026-01-01,x,high,1,\n",
+        "gcp,us-central1,gke,cluster,hour,0.1,2026-01-01,x,high,1,\n",
+    )
+    with (home / "google.csv").open(newline="") as stream:
+        rows = [tuple(r.values())[:5] for r in csv.DictReader(stream)]
+    assert rows == [
+        ("google", "us-central1", "cloud-sql", "memory-zonal", "GiB-month"),
+        ("google", "global", "secret-manager", "version", "version-month"),
+    ]
+
+
+CALCULATOR = """
+about: {generated: Thu Jul 30 06:13:17 2026}
+compute:
+  instance:
+    e2-standard-2: {cost: {us-central1: {hour: 0.067, hour_spot: 0.04}, nowhere: {month: 1}}}
+    n2-standard-4: {cost: {us-central1: {hour: 0.19}}}
+    m3-ultramem-32: {cost: {us-central1: {hour: 6}}}
+  storage: {balanced: &cost {cost: {us-central1: {month: 0.1}}}, balanced-replicated: *cost, ssd: *cost,
+    ssd-replicated: *cost, hdd: *cost, hdd-replicated: *cost, snapshot: *cost}
+  network:
+    ip: {vm: {cost: {us-central1: {hour: 0.005}}}, unused: {cost: {us-central1: {hour: 0.01}}}}
+    nat: {data: *cost, gateway: {cost: {us-central1: {hour: 0.0448}}}}
+    traffic: {egress: {internet: {cost: {0-1: {us-central1: {month: 0.12}}, 10n: {us-central1: {month: 0.08}}}}}}
+storage: {bucket: {standard: *cost, nearline: *cost, coldline: *cost, archiv: *cost}}
+"""
+
+
+def test_the_calculators_file_gives_machines_by_the_hour_and_a_nat_price_per_machine() -> None:
+    import google_calculator
+    import yaml
+
+    found = {(f.service, f.sku, f.tier_start): f for f in google_calculator.facts(yaml.safe_load(CALCULATOR))}
+    assert found["compute-engine", "e2-standard-2", "0"].usd == "0.067"
+    assert found["compute-engine-spot", "e2-standard-2", "0"].confidence == "medium"
+    assert "discount" in found["compute-engine", "n2-standard-4", "0"].note
+    assert not any("ultramem" in sku for _, sku, _ in found)
+    assert found["cloud-nat", "machine", "0"].usd == "0.0014"
+    assert found["data-transfer", "internet-out", "10240"].usd == "0.08"
+    assert {f.as_of for f in found.values()} == {"2026-07-30"}

@@ -194,3 +194,10 @@ def test_spot_facts_are_marked_as_moving() -> None:
     spots = [p for p in shipped_book().prices if p.key.service == "ec2-spot"]
     assert spots
     assert all("moving" in p.note for p in spots)
+
+
+@pytest.mark.parametrize("provider", ["aws", "azure", "google"])
+def test_one_providers_book_is_its_part_of_the_whole(provider: str) -> None:
+    own = shipped_book(provider).prices
+    assert own == tuple(p for p in shipped_book().prices if p.key.provider == provider)
+    assert own
