@@ -53,15 +53,22 @@ class Row:
     cells: tuple[Cell, ...]
 
     @property
+    def certain(self) -> tuple[int, ...]:
+        """Sides on which every price is known: only those can be called dearer or cheaper."""
+        return tuple(index for index, cell in enumerate(self.cells) if not cell.unknown)
+
+    @property
     def spread(self) -> Decimal:
-        """Dearest minus cheapest."""
-        amounts = [cell.monthly for cell in self.cells]
+        """Dearest minus cheapest of the certain sides."""
+        amounts = [self.cells[index].monthly for index in self.certain] or [Decimal(0)]
         return max(amounts) - min(amounts)
 
 
 @dataclass(frozen=True, slots=True)
 class Reason:
-    """Why a component costs more on one side: the largest lines of the dearest and of the cheapest."""
+    """Why a component costs more on one side: the largest lines of the dearest and of the cheapest.
+
+    Sides with an unknown price in the component are left out."""
 
     title: str
     spread: Decimal
@@ -102,7 +109,7 @@ def _others(groups: Iterable[Iterable[str]]) -> list[str]:
 
 
 def _reason(row: Row, sides: tuple[Side, ...]) -> Reason:
-    order = sorted(range(len(sides)), key=lambda index: row.cells[index].monthly)
+    order = sorted(row.certain, key=lambda index: row.cells[index].monthly)
     cheapest, dearest = sides[order[0]], sides[order[-1]]
     return Reason(
         title=row.title,

@@ -52,10 +52,17 @@ def test_rows_by_component_and_reasons_for_the_largest_spread() -> None:
     assert (first.cheapest, first.cheapest_lines) == ("aws", ("db.small $50.00",))
 
 
-def test_an_unknown_price_is_counted_and_named() -> None:
-    comparison = compare((side("aws", line("cache", "node", "20")), side("azure", line("cache", "B3", None))))
-    assert [cell.unknown for cell in comparison.rows[0].cells] == [0, 1]
-    assert comparison.reasons[0].cheapest_lines == ("B3 (price unknown)",)
+def test_an_unknown_price_is_counted_and_never_called_cheaper() -> None:
+    sides = (
+        side("aws", line("cache", "node", "20")),
+        side("azure", line("cache", "B3", None), line("cache", "backup", "1")),
+        side("google", line("cache", "M1", "35")),
+    )
+    comparison = compare(sides)
+    assert [cell.unknown for cell in comparison.rows[0].cells] == [0, 1, 0]
+    reason = comparison.reasons[0]
+    assert (reason.dearest, reason.cheapest, reason.spread) == ("google", "aws", Decimal(15))
+    assert compare(sides[:2]).reasons == ()
 
 
 def test_every_counterpart_is_a_region_of_its_cloud() -> None:

@@ -134,7 +134,7 @@ def _show(comparison: Comparison, title: str) -> None:
 
 
 def _cells(row: Row) -> list[str]:
-    cheapest = min(cell.monthly for cell in row.cells)
+    cheapest = min((row.cells[index].monthly for index in row.certain), default=None)
     shown = []
     for cell in row.cells:
         text = f"{cell.monthly:,.2f}" + (f" [yellow]+{cell.unknown}?[/yellow]" if cell.unknown else "")
