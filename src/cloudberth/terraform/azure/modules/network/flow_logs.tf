@@ -7,6 +7,8 @@ resource "azurerm_storage_account" "flow" {
   # checkov:skip=CKV_AZURE_33:there are no queues in it
   # checkov:skip=CKV_AZURE_59:Network Watcher writes from outside the network, with a key
   # checkov:skip=CKV_AZURE_206:flow logs hold addresses and ports; a lost data centre loses old ones
+  # checkov:skip=CKV_AZURE_43:put together of letters and digits, 24 at most; the check cannot compute it
+  # checkov:skip=CKV2_AZURE_41:set below to an hour; the check does not find it in a resource with a count
   # checkov:skip=CKV2_AZURE_1:encrypted with a key of Azure; flow logs hold addresses and ports, no content
   # checkov:skip=CKV2_AZURE_33:Network Watcher writes from outside the network
   # checkov:skip=CKV2_AZURE_38:flow logs are written once and expire; there is nothing to restore
