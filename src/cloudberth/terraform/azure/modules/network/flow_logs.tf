@@ -41,6 +41,7 @@ resource "azurerm_storage_account" "flow" {
 
 # Azure makes a Network Watcher with the first network in a region, under these names.
 resource "azurerm_network_watcher_flow_log" "this" {
+  # checkov:skip=CKV_AZURE_12:retention is the user's choice (logs.retention_days)
   count = local.flow_logs ? 1 : 0
 
   name                 = "${var.name}-flow"
