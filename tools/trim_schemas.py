@@ -4,9 +4,9 @@
     python tools/trim_schemas.py aws FULL.json.gz [--source "package 1.2.3"]
 
 reads the HCL under src/cloudberth/terraform/ for the types of one provider (aws_…), adds those of
-tools/schema_types_<provider>.txt, takes them out of a full schema (made by tools/extract_schema.py) and writes
-src/cloudberth/infra/schemas/<provider>.json.gz and its README. The same input gives the same bytes. `--check`
-writes nothing and exits 1 when the committed schema lacks a type that the HCL uses.
+tools/schema_types_<provider>.txt, takes them out of a full schema (made by tools/extract_schema.py) and
+writes src/cloudberth/infra/schemas/<provider>.json.gz and its README. The same input gives the same bytes.
+`--check` writes nothing and exits 1 when the committed schema lacks a type that the HCL uses.
 """
 
 from __future__ import annotations
@@ -35,8 +35,8 @@ BUILT_IN = frozenset({"terraform_data", "terraform_remote_state"})
 
 
 def types_in_hcl(folder: Path, provider: str = "") -> set[tuple[str, str]]:
-    """(block kind, type) of every resource, data source and ephemeral resource in .tf files below folder; of one
-    provider's types alone when it is named."""
+    """(block kind, type) of every resource, data source and ephemeral resource in .tf files below folder; of
+    one provider alone when it is named."""
     prefix = f"{provider}_" if provider else ""
     found: set[tuple[str, str]] = set()
     for file in sorted(folder.rglob("*.tf")):

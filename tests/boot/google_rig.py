@@ -34,7 +34,7 @@ METADATA = {
 
 @dataclass
 class Project:
-    """secrets: short name → value. objects: name → content. refuse: part of a path → status, while it stands."""
+    """secrets: short name → value. objects: name → content. refuse: part of a path → status."""
 
     address: str = ""
     metadata: dict[str, str] = field(default_factory=lambda: dict(METADATA))

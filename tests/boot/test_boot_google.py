@@ -1,4 +1,4 @@
-"""What the boot program asks of Google Cloud, against a server that speaks its REST interfaces; and whole starts."""
+"""What the boot program asks of Google Cloud, against a server that speaks its interfaces; whole starts."""
 
 from __future__ import annotations
 
@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
 from google_rig import BUCKET, MACHINE, PROJECT, TOKEN, Project, google, settings
 from machine_rig import SOURCE, Rig, old_python, secret, set_up
 

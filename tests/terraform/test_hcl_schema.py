@@ -18,6 +18,8 @@ BUILT_IN = "terraform"
 META = {"count", "for_each", "depends_on", "provider", "lifecycle", "provisioner", "connection"}
 # Groups of machines name their tags one by one, each with whether the machines inherit it.
 TAG_BLOCKS = {"aws_autoscaling_group": "tag"}
+LABELS = {"google": ("labels", "user_labels")}
+"""Cloud → what it calls tags, where that is another word."""
 TYPES = {
     "resource": ProviderSchema.resource,
     "data": ProviderSchema.data_source,
@@ -96,7 +98,8 @@ def test_tags_whatever_takes_tags(cloud: str, schemas: dict[str, ProviderSchema]
             tagged = any(block.nested(TAG_BLOCKS[name]))
         else:
             known = schemas[provider_of(block)].resource(name).attributes
-            tagged = "tags" not in known or "tags" in block.arguments
+            words = [word for word in LABELS.get(cloud, ("tags",)) if word in known]
+            tagged = all(word in block.arguments for word in words)
         if not tagged:
             untagged.append(f"{folder.name}: {'.'.join(block.labels)}")
     assert untagged == []

@@ -13,6 +13,6 @@ _FOLDER = Path(__file__).parent / "clouds"
 
 @cache
 def cloud_data(name: str) -> dict[str, Any]:
-    """logging: driver and options of containers. settings: values that the cloud sets for ``${setting.…}``."""
+    """logging: driver and options of containers. settings: what the cloud sets for ``${setting.…}``."""
     document: dict[str, Any] = yaml.safe_load((_FOLDER / f"{name}.yaml").read_text(encoding="utf-8"))
     return document

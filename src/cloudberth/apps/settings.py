@@ -23,8 +23,8 @@ _CACHE_CERTIFICATES: Mapping[str, str] = {
     "cache_certificates_url": "required",
     "daemon_cache_certificates": "CERT_OPTIONAL",
 }
-"""How clients judge the cache's certificate: by the CAs of the system, unless the cloud says otherwise. In the
-words of Python, of Redis URLs, and of the plugin daemon (which wants a CA file of its own for CERT_REQUIRED)."""
+"""How clients judge the cache's certificate: by the CAs of the system, unless the cloud says otherwise. In
+the words of Python, of Redis URLs, and of the plugin daemon (which wants a CA file for CERT_REQUIRED)."""
 
 
 @dataclass(frozen=True, slots=True)

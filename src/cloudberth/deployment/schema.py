@@ -138,10 +138,14 @@ def _closed_lists(root: Schema) -> None:
     definitions["Logs"]["properties"]["retention_days"]["enum"] = sorted(
         _together(known.retention_days for known in every)
     )
-    definitions["Network"]["properties"]["endpoints"]["items"]["enum"] = _together(known.endpoints for known in every)
+    definitions["Network"]["properties"]["endpoints"]["items"]["enum"] = _together(
+        known.endpoints for known in every
+    )
     definitions["Storage"]["properties"]["type"]["enum"] = _together(known.storage_types for known in every)
     definitions["Vector"]["properties"]["store"]["enum"] = sorted(vector_stores())
-    definitions["Cache"]["properties"]["version"]["examples"] = _together(known.cache_versions for known in every)
+    definitions["Cache"]["properties"]["version"]["examples"] = _together(
+        known.cache_versions for known in every
+    )
 
 
 def _together(lists: Iterable[Iterable[Any]]) -> list[Any]:

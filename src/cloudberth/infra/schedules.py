@@ -13,8 +13,8 @@ YEAR_SECONDS = 365 * 24 * 3600
 
 
 def lengths(schedules: Sequence[tuple[str, str]]) -> list[int | None]:
-    """Seconds from each (cron, time zone) to the next occurrence of another one: the shortest of the year, which
-    wraps around. None where no other schedule ever follows."""
+    """Seconds from each (cron, time zone) to the next occurrence of another one: the shortest of the year,
+    which wraps around. None where no other schedule ever follows."""
     steps = [Step(cron, Decimal(0), zone) for cron, zone in schedules]
     times = [
         [_seconds(when - when.replace(month=1, day=1, hour=0, minute=0)) for when in step.times(True)]

@@ -10,8 +10,8 @@ from cloudberth.apps.model import App
 from cloudberth.apps.router import HEALTH_PATH
 from cloudberth.deployment.facts import facts
 from cloudberth.deployment.model import Deployment, Schedule
-from cloudberth.infra.schedules import lengths
 from cloudberth.errors import InvalidInput
+from cloudberth.infra.schedules import lengths
 
 
 def root_variables(deployment: Deployment, app: App, *, guarded: bool = True) -> dict[str, Any]:

@@ -84,7 +84,12 @@ def azurerm_backend(state: State, name: str, _region: str, account: str) -> Back
     )
 
 
-_REMOTE = {"s3": s3_backend, "azurerm": azurerm_backend}
+def gcs_backend(state: State, name: str, _region: str, bucket: str) -> Backend:
+    """State in a bucket of Cloud Storage, encrypted and locked by Google; a prefix takes the place of a key."""
+    return Backend("gcs", {"bucket": bucket, "prefix": (state.key or name).removesuffix(".tfstate")})
+
+
+_REMOTE = {"s3": s3_backend, "azurerm": azurerm_backend, "gcs": gcs_backend}
 
 
 def lay_out(

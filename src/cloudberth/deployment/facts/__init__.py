@@ -3,6 +3,7 @@ every cloud."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -246,6 +247,11 @@ class Facts:
     def pattern(self, kind: str) -> str:
         """Regular expression of an id: account, certificate, image, network, subnet, zone."""
         return str(self._data["patterns"][kind])
+
+    def can_be_secret(self, identifier: str) -> bool:
+        """Whether the secret store can hold an entry of this name; a cloud without a pattern takes any."""
+        pattern = self._data["patterns"].get("secret")
+        return pattern is None or re.match(pattern, identifier) is not None
 
     def example(self, kind: str) -> str:
         """A value as people meet it: the ids of `pattern`, and machine, database, cache, regions."""

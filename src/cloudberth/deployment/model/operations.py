@@ -124,9 +124,9 @@ class Backup(Section):
 class State(Section):
     """Where Terraform keeps its state."""
 
-    type: Annotated[Literal["s3", "azurerm", "local"], Field(examples=["local"])] = "s3"
-    """s3 (AWS), azurerm (Azure): a versioned, locked bucket or storage account. local: a file in the workspace,
-    for trials."""
+    type: Annotated[Literal["s3", "azurerm", "gcs", "local"], Field(examples=["local"])] = "s3"
+    """s3 (AWS), azurerm (Azure), gcs (Google Cloud): a versioned, locked bucket or storage account. local: a
+    file in the workspace, for trials."""
     bucket: Annotated[Bucket | None, Field(examples=["example-terraform-state"])] = None
     """Bucket of the state; on Azure the storage account. Default: <name>-state-<account>, which `berth up`
     creates."""

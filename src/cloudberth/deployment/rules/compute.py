@@ -30,7 +30,8 @@ def _known(question: Question, name: str, path: Path) -> Iterator[Fault]:
     known = question.facts.machines
     if name not in known:
         bare = name.removeprefix("db.").removeprefix("cache.")
-        hint = f"did you mean {bare}?" if bare in known else nearest(name, known) or f"for instance {question.facts.example('machine')}"
+        example = f"for instance {question.facts.example('machine')}"
+        hint = f"did you mean {bare}?" if bare in known else nearest(name, known) or example
         yield Fault(path, f"there is no machine type {shown(name)}", hint)
 
 

@@ -133,6 +133,14 @@ def _subnets(network: ExistingNetwork, facts: Facts) -> Iterator[Fault]:
 def endpoints(question: Question) -> Iterator[Fault]:
     """Interface endpoints must be services that have one, each once."""
     wanted = question.deployment.network.endpoints
+    if wanted and not question.facts.endpoints:
+        yield Fault(
+            ("network", "endpoints"),
+            f"{question.facts.cloud} reaches its own services privately without endpoints",
+            "remove it",
+            key=True,
+        )
+        return
     for i, service in enumerate(wanted):
         path = ("network", "endpoints", i)
         if service == "s3":

@@ -131,6 +131,12 @@ def references(question: Question) -> Iterator[Fault]:
                     f"{shown(scalar.text)} is not a reference to a secret",
                     "write secret:NAME or secret:ARN as the secret store shows it",
                 )
+        elif not question.facts.can_be_secret(reference.id):
+            yield Fault(
+                path,
+                f"{shown(reference.id)} cannot be the name of a secret in {question.facts.cloud}",
+                f"it looks like {question.facts.example('secret')}",
+            )
         elif reference.region and reference.region != question.deployment.region:
             yield Fault(
                 path,

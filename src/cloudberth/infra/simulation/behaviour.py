@@ -29,8 +29,9 @@ class Account:
     """What exists in the simulated account; all configurations of one provider share it.
 
     objects: (type, id) → values. secrets: plain values that must never be written anywhere, as the provider
-    saw them. exposed: those that the real provider keeps in the state, whatever one does. store: contents that live outside the state, such as the value of a secret. delay: seconds that
-    every change takes (clouds are slow; tests of progress and interrupts want to see that).
+    saw them. exposed: those that the real provider keeps in the state, whatever one does. store: contents
+    that live outside the state, such as the value of a secret. delay: seconds that every change takes (clouds
+    are slow; tests of progress and interrupts want to see that).
     """
 
     def __init__(self, delay: float = 0.0) -> None:

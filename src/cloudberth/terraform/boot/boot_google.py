@@ -1,8 +1,8 @@
-"""What the boot program asks of Google Cloud: its REST interfaces, as the machine's own service account, never with
-a stored key.
+"""What the boot program asks of Google Cloud: its REST interfaces, as the machine's own service account,
+never with a stored key.
 
-Failures are RuntimeErrors whose text is Google's status and message; no answer that holds a secret is ever part of an
-error. Python 3.9, standard library only: the machines have no gcloud.
+Failures are RuntimeErrors whose text is Google's status and message; no answer that holds a secret is ever
+part of an error. Python 3.9, standard library only: the machines have no gcloud.
 """
 
 from __future__ import annotations

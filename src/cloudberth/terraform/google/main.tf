@@ -7,6 +7,9 @@ provider "google" {
   user_project_override = var.account != null
 }
 
+# Draws passwords; it knows nothing of Google and needs no settings.
+provider "random" {}
+
 data "google_client_config" "current" {}
 
 locals {

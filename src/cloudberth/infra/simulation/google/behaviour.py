@@ -103,7 +103,7 @@ class Google(Behaviour):
         source = data.SOURCES.get(name)
         return source(data.Query(self.project, self.region, config)) if source else {}
 
-    def imported(self, name: str, identifier: str) -> Mapping[str, Value]:
+    def imported(self, name: str, identifier: str) -> Mapping[str, Value]:  # noqa: ARG002
         return {"id": identifier, "project": self.project, "name": identifier.rpartition("/")[2]}
 
     def opened(self, name: str, config: Mapping[str, Value]) -> Mapping[str, Value]:

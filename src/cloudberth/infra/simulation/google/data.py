@@ -1,4 +1,4 @@
-"""Data sources and ephemeral resources of the simulated Google Cloud, and the secrets that its account keeps."""
+"""Data sources and ephemeral resources of the simulated Google Cloud, and the secrets of its account."""
 
 from __future__ import annotations
 

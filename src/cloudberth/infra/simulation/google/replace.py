@@ -30,11 +30,14 @@ google_compute_backend_service: name load_balancing_scheme
 google_compute_disk: name type snapshot image description disk_encryption_key
 google_compute_disk_resource_policy_attachment: name disk
 google_compute_firewall: name network direction
-google_compute_global_address: name address address_type network prefix_length purpose ip_version description
-google_compute_global_forwarding_rule: name ip_address ip_protocol load_balancing_scheme port_range ip_version
+google_compute_global_address: name address address_type network prefix_length purpose ip_version
+  description
+google_compute_global_forwarding_rule: name ip_address ip_protocol load_balancing_scheme port_range
+  ip_version
 google_compute_health_check: name
 google_compute_instance_group_manager: name base_instance_name description
-google_compute_instance_template: name name_prefix machine_type metadata disk network_interface service_account
+google_compute_instance_template: name name_prefix machine_type metadata disk network_interface
+  service_account
   scheduling shielded_instance_config tags labels description instance_description can_ip_forward
 google_compute_network: name auto_create_subnetworks description
 google_compute_per_instance_config: name instance_group_manager
@@ -62,8 +65,8 @@ google_monitoring_notification_channel: type
 google_project_iam_custom_role: role_id
 google_project_iam_member: role member condition
 google_project_service: service
-google_redis_instance: name tier connect_mode authorized_network reserved_ip_range location_id alternative_location_id
-  transit_encryption_mode customer_managed_key
+google_redis_instance: name tier connect_mode authorized_network reserved_ip_range location_id
+  alternative_location_id transit_encryption_mode customer_managed_key
 google_secret_manager_secret: secret_id replication
 google_secret_manager_secret_iam_member: secret_id role member condition
 google_secret_manager_secret_version: secret secret_data secret_data_wo_version
@@ -85,5 +88,7 @@ SENSITIVE: Final[Mapping[str, frozenset[str]]] = {
     "google_storage_bucket_object": frozenset({"content"}),
 }
 
-EXPOSED: Final[Mapping[str, frozenset[str]]] = {"google_redis_instance": frozenset({"auth_string"})}
-"""Secrets of Google's own making that the real provider keeps in the state, whatever the configuration says."""
+EXPOSED: Final[Mapping[str, frozenset[str]]] = {
+    "google_redis_instance": frozenset({"auth_string"}),
+}
+"""Secrets of Google's own making that the real provider keeps in the state, whatever one configures."""

@@ -1,7 +1,7 @@
 """What Google's APIs and its provider refuse, though the schema allows it.
 
-Values and limits are those of the API references and of the provider's documentation (8.x). Only certain refusals
-stand here: a rule that is wrong would reject a plan that works.
+Values and limits are those of the API references and of the provider's documentation (8.x). Only certain
+refusals stand here: a rule that is wrong would reject a plan that works.
 """
 
 from __future__ import annotations
@@ -198,7 +198,7 @@ _OWN: Final[Mapping[str, tuple[AnyRule, ...]]] = {
             "grpc_health_check",
             "grpc_tls_health_check",
         ),
-    ),  # fmt: skip
+    ),
     "google_compute_resource_policy": (
         Rule("snapshot_schedule_policy.*.schedule.*.daily_schedule.*.start_time", FULL_HOUR),
         Rule(
@@ -237,7 +237,7 @@ _OWN: Final[Mapping[str, tuple[AnyRule, ...]]] = {
         ),
         Rule("backend.*.max_utilization", between(0, 1)),
         Rule("cdn_policy.*.cache_mode", one_of("USE_ORIGIN_HEADERS", "FORCE_CACHE_ALL", "CACHE_ALL_STATIC")),
-    ),  # fmt: skip
+    ),
     "google_compute_url_map": (
         exactly_one_of("default_service", "default_url_redirect", "default_route_action"),
         Rule(
@@ -250,7 +250,7 @@ _OWN: Final[Mapping[str, tuple[AnyRule, ...]]] = {
             "path_matcher.*.path_rule.*.paths.*",
             matches(r"/[^*]*(/\*)?|/\*", "start with / and have * only at the end"),
         ),
-    ),  # fmt: skip
+    ),
     "google_compute_ssl_policy": (
         Rule("profile", one_of("COMPATIBLE", "MODERN", "RESTRICTED", "CUSTOM", "FIPS_202205")),
         Rule("min_tls_version", one_of("TLS_1_0", "TLS_1_1", "TLS_1_2", "TLS_1_3")),

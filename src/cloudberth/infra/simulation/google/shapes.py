@@ -1,9 +1,9 @@
 """Computed attributes of Google resources, as patterns.
 
-A pattern is a text with places in braces: another attribute of the same object (`{name}`, `{location}`), `{project}`,
-`{region}`, `{zone}`, `{number}` (of the project), `{hex8}` / `{digits18}` (that many characters, different per object
-and attribute), `{octet}`. Ids follow the provider's documentation ("id - an identifier for the resource with
-format …"), addresses are from ranges for documentation or private ones.
+A pattern is a text with places in braces: another attribute of the same object (`{name}`, `{location}`),
+`{project}`, `{region}`, `{zone}`, `{number}` (of the project), `{hex8}` / `{digits18}` (that many
+characters, different per object and attribute), `{octet}`. Ids follow the provider's documentation ("id -
+an identifier for the resource with format …"), addresses are from ranges for documentation or private ones.
 """
 
 from __future__ import annotations

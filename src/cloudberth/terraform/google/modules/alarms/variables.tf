@@ -24,6 +24,11 @@ variable "project" {
   description = "Id of the project in which everything is created."
   type        = string
   nullable    = false
+
+  validation {
+    condition     = can(regex("^([a-z0-9.-]+:)?[a-z][a-z0-9-]{4,28}[a-z0-9]$", var.project))
+    error_message = "Give the id of a project, e.g. my-project-123."
+  }
 }
 
 variable "emails" {
@@ -118,6 +123,11 @@ variable "health_path" {
   description = "Path that the uptime check opens."
   type        = string
   nullable    = false
+
+  validation {
+    condition     = startswith(var.health_path, "/")
+    error_message = "Start the path with a slash, e.g. /health."
+  }
 }
 
 variable "uptime_check" {
@@ -164,6 +174,11 @@ variable "database" {
     max_connections = number
   })
   default = null
+
+  validation {
+    condition     = var.database == null ? true : var.database.max_connections >= 1
+    error_message = "Give the number of connections that the database allows."
+  }
 }
 
 variable "cache" {
@@ -172,11 +187,21 @@ variable "cache" {
     id = string
   })
   default = null
+
+  validation {
+    condition     = var.cache == null ? true : strcontains(var.cache.id, "/instances/")
+    error_message = "Give the full name of the cache: projects/PROJECT/locations/REGION/instances/NAME."
+  }
 }
 
 variable "database_storage_gb" {
-  description = "Size of the database's disk."
+  description = "Size that the database's disk may grow to."
   type        = number
   default     = 1
   nullable    = false
+
+  validation {
+    condition     = var.database_storage_gb >= 1
+    error_message = "Give at least 1 GB."
+  }
 }

@@ -24,12 +24,22 @@ variable "project" {
   description = "Id of the project in which everything is created."
   type        = string
   nullable    = false
+
+  validation {
+    condition     = can(regex("^([a-z0-9.-]+:)?[a-z][a-z0-9-]{4,28}[a-z0-9]$", var.project))
+    error_message = "Give the id of a project, e.g. my-project-123."
+  }
 }
 
 variable "region" {
   description = "Region of the machines."
   type        = string
   nullable    = false
+
+  validation {
+    condition     = can(regex("^[a-z]+-[a-z]+[0-9]+$", var.region))
+    error_message = "Give a region such as europe-west1."
+  }
 }
 
 variable "zones" {
@@ -167,6 +177,11 @@ variable "stack_directory" {
   description = "Folder of what runs on the machines."
   type        = string
   nullable    = false
+
+  validation {
+    condition     = fileexists("${var.stack_directory}/stack.json")
+    error_message = "There is no stack.json in this folder: render the workspace again."
+  }
 }
 
 variable "facts" {

@@ -24,12 +24,22 @@ variable "project" {
   description = "Id of the project in which everything is created."
   type        = string
   nullable    = false
+
+  validation {
+    condition     = can(regex("^([a-z0-9.-]+:)?[a-z][a-z0-9-]{4,28}[a-z0-9]$", var.project))
+    error_message = "Give the id of a project, e.g. my-project-123."
+  }
 }
 
 variable "region" {
   description = "Region of the instance."
   type        = string
   nullable    = false
+
+  validation {
+    condition     = can(regex("^[a-z]+-[a-z]+[0-9]+$", var.region))
+    error_message = "Give a region such as europe-west1."
+  }
 }
 
 variable "engine_version" {

@@ -24,6 +24,11 @@ variable "project" {
   description = "Id of the project in which everything is created."
   type        = string
   nullable    = false
+
+  validation {
+    condition     = can(regex("^([a-z0-9.-]+:)?[a-z][a-z0-9-]{4,28}[a-z0-9]$", var.project))
+    error_message = "Give the id of a project, e.g. my-project-123."
+  }
 }
 
 variable "secrets" {
