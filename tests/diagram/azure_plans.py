@@ -331,7 +331,7 @@ def _services(endpoints: bool) -> Iterator[Resource]:
     yield resource(actions, email_receiver=[{"email_address": "ops@example.com"}])
     for name in ("cpu", "errors"):
         yield resource(f'module.alarms[0].azurerm_monitor_metric_alert.this["{name}"]', [actions])
-    yield resource("module.alarms[0].azurerm_portal_dashboard.this")
+    yield resource("module.alarms[0].azurerm_application_insights_workbook.this")
     yield resource(
         "module.budget[0].azurerm_consumption_budget_resource_group.this",
         amount=900,

@@ -366,10 +366,10 @@ def test_other_services_of_a_users_own_plan_have_their_places() -> None:
 
 def test_another_clouds_plan_is_counted_not_misread() -> None:
     picture = picture_of(
-        plan([resource("azurerm_virtual_network.main"), resource("azurerm_subnet.a")], region="westeurope")
+        plan([resource("alicloud_vpc.main"), resource("alicloud_vswitch.a")], region="eu-central-1")
     )
     assert picture.account == "Account"
-    assert only(picture, Role.OTHER).captions[:2] == ("1 × azurerm_subnet", "1 × azurerm_virtual_network")
+    assert only(picture, Role.OTHER).captions[:2] == ("1 × alicloud_vpc", "1 × alicloud_vswitch")
 
 
 def test_an_empty_plan_says_so() -> None:

@@ -44,13 +44,16 @@ class Scene:
         return list({node.id: node for node in nodes if node is not None and node.role in roles}.values())
 
 
-def through(start: str, node: Node, door: Node | None) -> Iterator[Edge]:
-    """From a machine to a service that it may use, by way of a private door where there is one."""
+def through(start: str, node: Node, door: Node | None, *, shared: bool = False) -> Iterator[Edge]:
+    """From a machine to a service that it may use, by way of a private door where there is one.
+
+    shared: the door leads to many services; the label stands behind it, where their ways have parted.
+    """
     traffic = PERMITTED[node.role]
     label = "HTTPS 443" if traffic is Traffic.DATA else ""
-    yield Edge(start, door.id if door else node.id, traffic, label)
+    yield Edge(start, door.id if door else node.id, traffic, "" if door and shared else label)
     if door:
-        yield Edge(door.id, node.id, traffic)
+        yield Edge(door.id, node.id, traffic, label if shared else "")
 
 
 def notices(scene: Scene) -> Iterator[Edge]:

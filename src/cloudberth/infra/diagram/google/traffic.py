@@ -175,7 +175,7 @@ def _permitted(scene: Scene) -> Iterator[Edge]:
         for grant, role in _grants(scene, machine):
             for node in scene.named(grant, {role}) or [item.node for item in scene.of_role(role)]:
                 if node.role in PERMITTED:
-                    yield from through(machine.node.id, node, door if inside else None)
+                    yield from through(machine.node.id, node, door if inside else None, shared=True)
 
 
 def _grants(scene: Scene, machine: Drawn) -> Iterator[tuple[Resource, Role]]:
