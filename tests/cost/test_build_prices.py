@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import importlib
 import importlib.util
 import json
 import shutil
@@ -11,6 +12,7 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
+import yaml
 
 ROOT = Path(__file__).resolve().parents[2]
 SHIPPED = ROOT / "src" / "cloudberth" / "cost" / "prices"
@@ -237,15 +239,14 @@ compute:
   network:
     ip: {vm: {cost: {us-central1: {hour: 0.005}}}, unused: {cost: {us-central1: {hour: 0.01}}}}
     nat: {data: *cost, gateway: {cost: {us-central1: {hour: 0.0448}}}}
-    traffic: {egress: {internet: {cost: {0-1: {us-central1: {month: 0.12}}, 10n: {us-central1: {month: 0.08}}}}}}
+    traffic: {egress: {internet: {cost: {
+      0-1: {us-central1: {month: 0.12}}, 10n: {us-central1: {month: 0.08}}}}}}
 storage: {bucket: {standard: *cost, nearline: *cost, coldline: *cost, archiv: *cost}}
 """
 
 
 def test_the_calculators_file_gives_machines_by_the_hour_and_a_nat_price_per_machine() -> None:
-    import google_calculator
-    import yaml
-
+    google_calculator = importlib.import_module("google_calculator")
     found = {(f.service, f.sku, f.tier_start): f for f in google_calculator.facts(yaml.safe_load(CALCULATOR))}
     assert found["compute-engine", "e2-standard-2", "0"].usd == "0.067"
     assert found["compute-engine-spot", "e2-standard-2", "0"].confidence == "medium"

@@ -26,11 +26,25 @@ def used_types() -> set[str]:
 
 def test_there_are_modules_to_look_at() -> None:
     assert {"aws_vpc", "aws_lb", "aws_autoscaling_group"} <= used_types()
+    assert {"azurerm_application_gateway", "google_sql_database_instance"} <= used_types()
 
 
 @pytest.mark.parametrize("kind", sorted(used_types()))
 def test_every_type_of_our_modules_is_priced_or_explicitly_free(kind: str) -> None:
     assert kind in priced() or kind in free()
+
+
+MACHINES = ("ec2", "virtual-machines", "compute-engine")
+BEST_KNOWN = {"aws": ("us-east-1", 90), "azure": ("eastus", 90), "google": ("us-central1", 95)}
+"""Per cloud the region with the most prices, and the percent of fixed lines that must have one there."""
+
+
+def known_share(found: Estimate) -> Decimal:
+    """Percent of the lines that follow from the plan (and the size of its groups) whose price is known."""
+    sized = [
+        ln for ln in found.lines if ln.quantity.fixed or ln.quantity.assumptions == ("app_machines_average",)
+    ]
+    return Decimal(100 * sum(ln.monthly is not None for ln in sized)) / len(sized)
 
 
 def price(example: Path, region: str | None = None) -> Estimate:
@@ -56,11 +70,24 @@ def test_every_example_is_priced_whole(example: Path) -> None:
             line.quantity.label,
             line.reason,
         )
-    machines = [line for line in found.lines if line.quantity.price.service == "ec2"]
+    machines = [line for line in found.lines if line.quantity.price.service in MACHINES]
     assert sum((line.quantity.amount for line in machines), Decimal(0)) >= 2 * 730
-    assert found.monthly > 100
     components = {line.quantity.component for line in found.lines}
     assert {"compute", "balancer", "network", "storage", "logs", "secrets"} <= components
+
+
+@pytest.mark.terraform
+@pytest.mark.parametrize("size", ["small", "medium", "large"])
+@pytest.mark.parametrize("cloud", sorted(BEST_KNOWN))
+def test_fixed_costs_are_known_in_the_best_known_region(cloud: str, size: str, tmp_path: Path) -> None:
+    region, least = BEST_KNOWN[cloud]
+    file = tmp_path / "berth.yaml"
+    file.write_text(f"name: dify\napp: dify\ncloud: {cloud}\nregion: {region}\nsize: {size}\n")
+    found = price(file)
+    gaps = [(line.quantity.resource, line.quantity.label) for line in found.unknown if line.quantity.fixed]
+    assert known_share(found) >= least, gaps
+    assert found.unpriced_types == ()
+    assert found.monthly > 200
 
 
 @pytest.mark.terraform

@@ -190,6 +190,7 @@ _BYTES_PER_TOKEN_OUT = Decimal(250)
 """A streamed token arrives as one JSON event of about 250 bytes; a prompt token is about four bytes of
 text."""
 _OBJECTS_PER_DOCUMENT = Decimal(3)
+_READS_PER_WRITE = Decimal(5)
 _FLOW_KB_PER_REQUEST = Decimal("0.5")
 _ACCESS_LOG_KB_PER_REQUEST = Decimal("0.5")
 _MATCHED_GB_PER_MILLION = Decimal("0.04")
@@ -203,6 +204,7 @@ class PlanFacts:
 
     machines: mean number of machines. zones: network zones in use. cdn: whether a CDN stands in front of the
     balancer, so that answers leave through it. log_endpoint: whether logs go past the NAT gateway.
+    store_endpoints: whether files and the cache are reached through endpoints that bill data.
     """
 
     machines: Decimal = Decimal(1)
@@ -210,6 +212,7 @@ class PlanFacts:
     secrets: int = 0
     cdn: bool = False
     log_endpoint: bool = False
+    store_endpoints: bool = False
 
 
 Formula = Callable[["Figures"], Decimal]
@@ -247,6 +250,14 @@ def _nat_gb(f: Figures) -> Decimal:
     return _prompt_gb(f) + _completion_gb(f) + f["machine_launches"] * f["image_gb_per_launch"] + logs
 
 
+def _endpoint_gb(f: Figures) -> Decimal:
+    """Logs, where an endpoint takes them; files as they are written and read, and all internal traffic for
+    the cache's part of it, where those have endpoints."""
+    stores = _chats(f) * f["internal_kb_per_chat"] / KB_PER_GB + _documents_gb(f) * (1 + _READS_PER_WRITE)
+    logs = f["logs_gb"] if f.facts.log_endpoint else Decimal(0)
+    return logs + (stores if f.facts.store_endpoints else 0)
+
+
 def _inter_zone_gb(f: Figures) -> Decimal:
     """Peers in n zones, placed evenly: (n-1)/n of the internal traffic crosses a zone."""
     return _chats(f) * f["internal_kb_per_chat"] / KB_PER_GB * (f.facts.zones - 1) / max(f.facts.zones, 1)
@@ -265,7 +276,7 @@ def _flow_logs_gb(f: Figures) -> Decimal:
 _FORMULAS: Mapping[str, Formula] = {
     "egress_gb": _egress_gb,
     "nat_gb": _nat_gb,
-    "endpoint_gb": lambda f: f["logs_gb"] if f.facts.log_endpoint else Decimal(0),
+    "endpoint_gb": _endpoint_gb,
     "inter_zone_gb": _inter_zone_gb,
     "alb_new_connections_per_second": lambda f: f["alb_requests_per_second"] / 3,
     "alb_active_connections": lambda f: (
@@ -282,7 +293,7 @@ _FORMULAS: Mapping[str, Formula] = {
     "access_logs_gb": lambda f: f["requests_millions"] * 1_000_000 * _ACCESS_LOG_KB_PER_REQUEST / KB_PER_GB,
     "storage_gb": lambda f: _documents_gb(f) * f["document_months"],
     "storage_writes": lambda f: f["documents"] * _OBJECTS_PER_DOCUMENT + _chats(f) / 10,
-    "storage_reads": lambda f: f["documents"] * _OBJECTS_PER_DOCUMENT * 5 + _chats(f),
+    "storage_reads": lambda f: f["documents"] * _OBJECTS_PER_DOCUMENT * _READS_PER_WRITE + _chats(f),
     "database_gb": lambda f: (
         10 + _documents_gb(f) * f["document_months"] / 2 + _chats(f) * 12 * 10 / KB_PER_GB
     ),
@@ -305,7 +316,7 @@ def follows_from(key: str) -> tuple[str, ...]:
     """The keys that a figure is worked out from, when it is not given; empty for what only the plan says."""
     if key not in _FORMULAS:
         return _SETTLED.get(key, ())
-    plans = (PlanFacts(zones=2), PlanFacts(zones=2, cdn=True, log_endpoint=True))
+    plans = (PlanFacts(zones=2), PlanFacts(zones=2, cdn=True, log_endpoint=True, store_endpoints=True))
     return tuple(dict.fromkeys(name for facts in plans for name in Figures(Usage(), facts).origins(key)))
 
 

@@ -145,12 +145,14 @@ def plan_facts(context: Context) -> PlanFacts:
     they go through the NAT gateway unless an endpoint of Azure Monitor is there."""
     endpoints = context.of_type("azurerm_private_endpoint")
     connections = [c for e in endpoints for c in e.get("private_service_connection") or ()]
+    targets = {str(name) for c in connections for name in c.get("subresource_names") or ()}
     return PlanFacts(
         machines=azure_compute.machine_count(context, context.figures.usage.app_machines_average),
         zones=azure_network.zone_count(context),
         secrets=len(context.of_type("azurerm_key_vault_secret")),
         cdn=azure_network.cdn_in_front(context),
-        log_endpoint=any("azuremonitor" in (c.get("subresource_names") or ()) for c in connections),
+        log_endpoint="azuremonitor" in targets,
+        store_endpoints=bool(targets.intersection(("blob", "redisEnterprise"))),
     )
 
 
