@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from functools import cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 from test_diagram_aws import arrows, by_role, only
@@ -15,7 +16,34 @@ from cloudberth.infra.diagram.model import Role, Traffic
 from cloudberth.infra.plan import Plan
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
-NAMES = ("dify-aws", "dify-aws-medium", "dify-aws-large", "custom-aws")
+NAMES = ("dify-aws", "dify-aws-medium", "dify-aws-large", "custom-aws", "dify-azure", "dify-google")
+REGIONS = {"azure": "westeurope", "google": "europe-west1"}
+MEDIUM = """
+name: dify-team
+app: dify
+size: medium
+domain: {name: dify.example.com, zone: example.com}
+compute:
+  app: {min: 2, max: 6, on_demand: 1, spot_percent: 75}
+  schedules:
+    - {name: evening, cron: "0 20 * * MON-FRI", min: 1, max: 2, time_zone: Europe/Berlin}
+    - {name: morning, cron: "0 7 * * MON-FRI", min: 2, max: 4, time_zone: Europe/Berlin}
+alarms: {emails: [ops@example.com]}
+"""
+LARGE = """
+name: dify-prod
+app: dify
+size: large
+domain: {name: ai.example.com, zone: example.com}
+network: {zones: 3, nat: per-zone}
+access: {waf: true, allowed_cidrs: [198.51.100.0/24, 203.0.113.0/24]}
+database: {multi_zone: true}
+storage:
+  cdn: true
+  lifecycle:
+    - {prefix: upload_files/, after_days: 90, tier: infrequent}
+alarms: {emails: [oncall@example.com]}
+"""
 
 pytestmark = pytest.mark.terraform
 
@@ -23,6 +51,15 @@ pytestmark = pytest.mark.terraform
 @cache
 def rehearsed(name: str) -> Plan:
     return pipeline.rehearse_plan(pipeline.read(EXAMPLES / f"{name}.yaml"))
+
+
+@cache
+def of_size(cloud: str, words: str) -> Plan:
+    """The same deployment on a cloud: only cloud and region differ."""
+    with TemporaryDirectory() as folder:
+        file = Path(folder, "berth.yaml")
+        file.write_text(f"cloud: {cloud}\nregion: {REGIONS[cloud]}\n{words}")
+        return pipeline.rehearse_plan(pipeline.read(file))
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -66,3 +103,34 @@ def test_the_small_example_shows_plain_http_and_one_of_each() -> None:
     assert len(by_role(picture, Role.NAT)) == 1
     assert by_role(picture, Role.STANDBY) == []
     assert picture.subtitle.startswith("Terraform plan rehearsed with simulated providers (schemas aws 6.")
+
+
+@pytest.mark.parametrize("cloud", REGIONS)
+@pytest.mark.parametrize("words", [MEDIUM, LARGE], ids=["medium", "large"])
+def test_larger_sizes_on_other_clouds_are_laid_out_and_known(cloud: str, words: str) -> None:
+    picture = picture_of(of_size(cloud, words))
+    layout = check(picture)
+    assert [route.edges[0].label for route in layout.routes if route.edges[0].label and not route.label] == []
+    assert by_role(picture, Role.OTHER) == []
+    found = {(source, target) for source, target, _, _ in arrows(picture)}
+    assert {
+        ("users", "dns"),
+        ("gateway", "balancer"),
+        ("balancer", "app"),
+        ("app", "database"),
+        ("stateful", "cache"),
+        ("endpoint", "objects"),
+        ("nat", "internet"),
+        ("alarms", "mail"),
+    } <= found
+    assert ("balancer", "stateful") not in found
+
+
+@pytest.mark.parametrize("cloud", REGIONS)
+def test_the_large_size_has_what_makes_it_large(cloud: str) -> None:
+    picture = picture_of(of_size(cloud, LARGE))
+    assert len(picture.zones) == 3
+    assert len(by_role(picture, Role.STANDBY)) >= 2
+    assert ("waf", "cdn", Traffic.USER, "") in arrows(picture)
+    assert only(picture, Role.USERS).captions == ("from 198.51.100.0/24", "and 1 more range")
+    assert any("spot" in fact for fact in only(picture_of(of_size(cloud, MEDIUM)), Role.APP).captions)
