@@ -2,7 +2,7 @@
 
 ::
 
-    Plan ──picture_of (aws/ …)──► Picture ──lay_out──► Layout ──write_svg──► text
+    Plan ──picture_of (cloud)──► Picture ──lay_out──► Layout ──write_svg──► text
 
 Only the cloud's own folder knows its resource types; model, layout and drawing are the same for every cloud.
 """

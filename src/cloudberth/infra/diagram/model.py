@@ -1,6 +1,6 @@
 """What a picture shows, the same words on every cloud.
 
-A cloud's own file (`aws.py`) turns a plan into a `Picture`; `layout.py` gives every part a place and
+A cloud's own folder (`aws/`, `azurerm/`, `google/`) turns a plan into a `Picture`; `layout.py` gives every part a place and
 `svg.py` writes it down. The same kind of thing stands in the same place whatever the cloud calls it:
 
     outside     people and the Internet, above the account
