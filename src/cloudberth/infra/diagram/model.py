@@ -1,7 +1,7 @@
 """What a picture shows, the same words on every cloud.
 
-A cloud's own folder (`aws/`, `azurerm/`, `google/`) turns a plan into a `Picture`; `layout.py` gives every part a
-place and `svg.py` writes it down. The same kind of thing stands in the same place whatever the cloud calls it:
+A cloud's own folder (`aws/`, `azurerm/`, `google/`) turns a plan into a `Picture`; `layout.py` gives every
+part a place and `svg.py` writes it down. The same kind of thing stands in the same place on every cloud:
 
     outside     people and the Internet, above the account
     account     services without a region: name service, CDN, budget
