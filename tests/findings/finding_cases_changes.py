@@ -2,18 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from finding_plans import Sample, case, resource, sample
+from finding_plans import case, changed
 
 from cloudberth.infra.plan import Action
 
 CACHE = "aws_elasticache_replication_group.a"
-
-
-def changed(address: str, action: Action, was: dict[str, Any] | None = None, **now: Any) -> Sample:
-    return sample(resource(address, action=action, before=was or {}, **now))
-
 
 case(
     "changes.data-deleted",

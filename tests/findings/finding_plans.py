@@ -73,7 +73,32 @@ def sample(
     return Sample(Plan(resources, variables=variables or {}), size, stack or {})
 
 
-def case(rule: str, *, reported: Iterable[Sample], silent: Iterable[Sample]) -> None:
-    """Add to the table. Twice the same rule is a mistake in the test."""
-    assert rule not in CASES, rule
-    CASES[rule] = Case(tuple(reported), tuple(silent))
+def one(address: str, **values: Any) -> Sample:
+    """A plan with one resource. unknown and size are told apart from its attributes."""
+    unknown, size = values.pop("unknown", {}), values.pop("at_size", None)
+    return sample(resource(address, unknown=unknown, **values), size=size)
+
+
+def changed(address: str, action: Action, was: Mapping[str, Any] | None = None, **now: Any) -> Sample:
+    """A plan that changes one resource."""
+    return sample(resource(address, action=action, before=was or {}, **now))
+
+
+def case(rule: str, *, reported: Iterable[Sample], silent: Iterable[Sample], provider: str = "") -> None:
+    """Add to the table. Twice the same rule is a mistake in the test.
+
+    provider: whose function is meant where several clouds have one (`key_of`).
+    """
+    key = key_of(rule, provider)
+    assert key not in CASES, key
+    CASES[key] = Case(tuple(reported), tuple(silent))
+
+
+def key_of(rule: str, provider: str) -> str:
+    """``database.public`` for AWS and for rules of every cloud, ``azurerm:database.public`` for others."""
+    return rule if provider in ("", "aws", "random") else f"{provider}:{rule}"
+
+
+def id_of(key: str) -> str:
+    """``azurerm:database.public`` → ``database.public``."""
+    return key.rpartition(":")[2]

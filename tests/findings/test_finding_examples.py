@@ -26,11 +26,18 @@ TRUE_WHEN: dict[str, Callable[[Deployment], bool]] = {
     "balancer.no-waf": lambda d: not d.access.waf and d.size != "small",
     "cache.single-zone": lambda d: d.cache is not None and not (d.cache.replicas and d.cache.multi_zone),
     "compute.single-machine": lambda d: d.compute.app.min == 1,
-    "cost.budget-without-recipient": lambda d: d.budget is not None and not d.budget.emails,
-    "cost.no-budget": lambda d: d.budget is None,
+    # Without addresses Azure tells the owners of the resource group.
+    "cost.budget-without-recipient": lambda d: (
+        d.cloud == "aws" and d.budget is not None and not d.budget.emails
+    ),
+    # Google keeps budgets with the account that pays, which the file must name.
+    "cost.no-budget": lambda d: (
+        d.budget is None or (d.cloud == "google" and d.budget.billing_account is None)
+    ),
     "database.cluster-single-instance": lambda d: _database(d, "aurora"),
     "database.single-zone": lambda d: _database(d, "postgres"),
-    "network.single-nat": lambda d: d.network.nat == "single" and d.size != "small",
+    # Google's NAT stands in all zones.
+    "network.single-nat": lambda d: d.network.nat == "single" and d.size != "small" and d.cloud != "google",
 }
 
 
@@ -121,12 +128,147 @@ WRONG = {
 }
 
 
+ELSEWHERE = [
+    (
+        "azure",
+        "database.public-address",
+        "azurerm_postgresql_flexible_server",
+        {"delegated_subnet_id": None, "public_network_access_enabled": True},
+    ),
+    (
+        "azure",
+        "database.storage-cannot-grow",
+        "azurerm_postgresql_flexible_server",
+        {"auto_grow_enabled": False},
+    ),
+    (
+        "azure",
+        "database.tls-not-required",
+        "azurerm_postgresql_flexible_server_configuration",
+        {"name": "require_secure_transport", "value": "OFF"},
+    ),
+    (
+        "azure",
+        "cache.evicts-any-key",
+        "azurerm_managed_redis",
+        {"default_database": [{"eviction_policy": "AllKeysLRU", "clustering_policy": "NoCluster"}]},
+    ),
+    ("azure", "cache.public-address", "azurerm_managed_redis", {"public_network_access": "Enabled"}),
+    ("azure", "storage.public-acl", "azurerm_storage_container", {"container_access_type": "blob"}),
+    ("azure", "storage.keys-allowed", "azurerm_storage_account", {"shared_access_key_enabled": True}),
+    (
+        "azure",
+        "network.all-ports-open",
+        "azurerm_network_security_rule",
+        {
+            "access": "Allow",
+            "direction": "Inbound",
+            "protocol": "*",
+            "source_address_prefix": "*",
+            "destination_port_range": "*",
+        },
+    ),
+    (
+        "azure",
+        "compute.scales-to-zero",
+        "azurerm_monitor_autoscale_setting",
+        {"profile": [{"name": "a", "capacity": [{"minimum": 0, "maximum": 3}]}]},
+    ),
+    ("azure", "identity.broad-managed-policy", "azurerm_role_assignment", {"role_definition_name": "Owner"}),
+    (
+        "azure",
+        "balancer.idle-timeout-short",
+        "azurerm_application_gateway",
+        {"backend_http_settings": [{"name": "app", "request_timeout": 20, "probe_name": "app"}]},
+    ),
+    ("azure", "secrets.value-in-state", "azurerm_key_vault_secret", {"value": "correct-horse"}),
+    (
+        "google",
+        "database.public",
+        "google_sql_database_instance",
+        {"settings": [{"ip_configuration": [{"authorized_networks": [{"value": "0.0.0.0/0"}]}]}]},
+    ),
+    (
+        "google",
+        "database.backups-off",
+        "google_sql_database_instance",
+        {"settings": [{"backup_configuration": [{"enabled": False}]}]},
+    ),
+    ("google", "cache.no-authentication", "google_redis_instance", {"auth_enabled": False}),
+    ("google", "cache.transit-unencrypted", "google_redis_instance", {"transit_encryption_mode": "DISABLED"}),
+    (
+        "google",
+        "cache.evicts-any-key",
+        "google_redis_instance",
+        {"redis_configs": {"maxmemory-policy": "allkeys-lru"}},
+    ),
+    ("google", "storage.public-policy", "google_storage_bucket_iam_member", {"member": "allUsers"}),
+    ("google", "storage.force-destroy", "google_storage_bucket", {"force_destroy": True}),
+    (
+        "google",
+        "network.admin-port-open",
+        "google_compute_firewall",
+        {
+            "direction": "INGRESS",
+            "source_ranges": ["0.0.0.0/0"],
+            "allow": [{"protocol": "tcp", "ports": ["22"]}],
+        },
+    ),
+    (
+        "google",
+        "compute.default-account",
+        "google_compute_instance_template",
+        {"service_account": [{"email": "1-compute@developer.gserviceaccount.com"}]},
+    ),
+    ("google", "identity.broad-managed-policy", "google_project_iam_member", {"role": "roles/editor"}),
+    ("google", "balancer.idle-timeout-short", "google_compute_backend_service", {"timeout_sec": 30}),
+    ("google", "logs.retention-short", "google_logging_project_bucket_config", {"retention_days": 1}),
+]
+
+
+@pytest.mark.parametrize(
+    ("cloud", "rule", "kind", "values"), ELSEWHERE, ids=[f"{c}-{r}" for c, r, _, _ in ELSEWHERE]
+)
+def test_a_wrong_value_on_another_cloud_is_reported(
+    cloud: str, rule: str, kind: str, values: dict[str, Any]
+) -> None:
+    _, plan = planned(f"dify-{cloud}.yaml")
+    assert rule not in {finding.id for finding in review(plan)}
+    assert rule in {finding.id for finding in review(changed(plan, kind, **values))}
+
+
 @pytest.mark.parametrize("rule", WRONG)
 def test_a_wrong_value_in_a_real_plan_is_reported(rule: str) -> None:
     deployment, plan = planned("dify-aws.yaml")
     kind, values = WRONG[rule]
     assert rule not in {finding.id for finding in review(plan, deployment.size)}
     assert rule in {finding.id for finding in review(changed(plan, kind, **values), deployment.size)}
+
+
+MISSING_ELSEWHERE = [
+    ("azure", "network.flow-logs-off", "azurerm_network_watcher_flow_log"),
+    ("azure", "database.deletion-protection-off", "azurerm_management_lock"),
+    ("azure", "storage.volume-without-backup", "azurerm_data_protection_backup_instance_disk"),
+    ("azure", "alarms.none", "azurerm_monitor_metric_alert"),
+    ("azure", "cost.no-budget", "azurerm_consumption_budget_resource_group"),
+    ("azure", "cost.object-store-through-nat", "azurerm_private_endpoint"),
+    ("azure", "compute.never-scales", "azurerm_monitor_autoscale_setting"),
+    ("google", "storage.volume-without-backup", "google_compute_disk_resource_policy_attachment"),
+    ("google", "alarms.none", "google_monitoring_alert_policy"),
+    ("google", "compute.never-scales", "google_compute_region_autoscaler"),
+]
+
+
+@pytest.mark.parametrize(
+    ("cloud", "rule", "kind"), MISSING_ELSEWHERE, ids=[f"{c}-{r}" for c, r, _ in MISSING_ELSEWHERE]
+)
+def test_a_missing_part_on_another_cloud_is_reported(cloud: str, rule: str, kind: str) -> None:
+    deployment, plan = planned(f"dify-{cloud}.yaml")
+    assert rule not in {finding.id for finding in review(plan, deployment.size)}
+    rest = without(plan, kind)
+    if rule == "alarms.none":
+        rest = without(rest, "azurerm_monitor_scheduled_query_rules_alert_v2")
+    assert rule in {finding.id for finding in review(rest, deployment.size)}
 
 
 MISSING = {

@@ -104,6 +104,16 @@ class Context:
         """Whether source's configuration names target."""
         return self._references.refers(source, target)
 
+    def is_named(self, target: Resource) -> bool:
+        """Whether any other resource's configuration names target, or all instances that it is one of."""
+        name = base(target.address)
+        return any(
+            base(reference) == name
+            for source in self.plan.managed()
+            if source.address != target.address
+            for reference in source.references
+        )
+
     @cached_property
     def bundle(self) -> Bundle:
         """What runs on the machines: the given stack and everything readable in the plan's user data."""

@@ -27,8 +27,11 @@ def _listeners(gateway: Resource, protocol: str) -> tuple[Node, ...]:
     return tuple(li for li in blocks(gateway, "http_listener") if li.at("protocol").text == protocol)
 
 
-@also_resource("balancer.no-https", types=_GATEWAYS)
-def no_https(gateway: Resource) -> str | None:
+@also_relation("balancer.no-https", types=_GATEWAYS)
+def no_https(gateway: Resource, context: Context) -> str | None:
+    if context.has("azurerm_cdn_frontdoor_route") and not _world_reachable(context):
+        # Users meet Front Door and nobody else gets in: the way from there is the CDN's concern.
+        return None
     readable = not at(gateway, "http_listener").unknown
     plain = _listeners(gateway, "Http") and not _listeners(gateway, "Https")
     return "It has HTTP listeners only." if plain and readable and is_public(gateway) else None

@@ -138,5 +138,4 @@ def object_store_through_nat(context: Context) -> Iterator[Hit]:
 @also_relation("cost.idle-address", types=("azurerm_public_ip",))
 def idle_address(address: Resource, context: Context) -> str | None:
     """A public address takes no user's name: whatever uses it names it."""
-    users = [resource for resource in context.plan.managed() if resource.address != address.address]
-    return None if any(context.refers(user, address) for user in users) else "Nothing in the plan uses it."
+    return None if context.is_named(address) else "Nothing in the plan uses it."

@@ -27,6 +27,19 @@ _BUDGETS = (
 )
 _LOGS = ("azurerm_log_analytics_workspace", "azurerm_log_analytics_workspace_table_custom_log")
 _TAGGED = (*_BILLED, "azurerm_storage_account", "azurerm_virtual_network", "azurerm_managed_disk")
+_RECEIVERS = (
+    "arm_role",
+    "automation_runbook",
+    "azure_app_push",
+    "azure_function",
+    "email",
+    "event_hub",
+    "itsm",
+    "logic_app",
+    "sms",
+    "voice",
+    "webhook",
+)
 # The most that a workspace keeps at hand; a table may be told to keep longer, up to twelve years.
 _TWO_YEARS = 730
 
@@ -97,9 +110,7 @@ def without_action(alert: Resource) -> str | None:
     "alarms.no-recipient", types=(_GROUP,), why="The action group has no receiver: nobody is told."
 )
 def no_recipient(group: Resource, context: Context) -> str | None:
-    receivers = [name for name in group.values if name.endswith("_receiver")]
-    pending = [name for name in group.unknown if name.endswith("_receiver") and at(group, name).unknown]
-    told = any(not at(group, name).absent for name in receivers) or bool(pending)
+    told = any(not at(group, f"{kind}_receiver").absent for kind in _RECEIVERS)
     used = any(context.refers(alert, group) for alert in context.of_type(*_ALERTS))
     return "It has no receiver." if used and not told else None
 

@@ -50,7 +50,9 @@ def _is_spot(machine: Resource) -> bool:
 
 
 def _behind_balancer(group: Resource, context: Context) -> bool:
-    return any(context.refers(b, group) for b in context.of_type("google_compute_backend_service"))
+    """Named ports are for balancers alone; the backend's reference often stands in a block that plans omit."""
+    named = at(group, "named_port").known
+    return named or any(context.refers(b, group) for b in context.of_type("google_compute_backend_service"))
 
 
 @also_resource(
@@ -133,15 +135,17 @@ def singleton_on_spot(context: Context) -> Iterator[Hit]:
             yield Hit(group.address, "A group of one, all of it spot.")
 
 
+def _others(group: Resource, context: Context) -> tuple[Resource, ...]:
+    """Groups that serve beside it: no group of Google has a mix of terms, so they come in pairs."""
+    if not _behind_balancer(group, context):
+        return ()
+    groups = (other for other in context.of_type(*_GROUPS) if other.address != group.address)
+    return tuple(other for other in groups if _behind_balancer(other, context))
+
+
 def _shares_work(group: Resource, context: Context) -> bool:
-    """Whether another group serves the same backend: no group of Google has a mix, so they come in pairs."""
-    backends = [b for b in context.of_type("google_compute_backend_service") if context.refers(b, group)]
-    others = [g for g in context.of_type(*_GROUPS) if g.address != group.address]
-    return any(
-        context.refers(backend, other) and not any(_is_spot(t) for t in _templates(other, context))
-        for backend in backends
-        for other in others
-    )
+    """Whether machines that stay serve beside those of the group."""
+    return any(not any(_is_spot(t) for t in _templates(o, context)) for o in _others(group, context))
 
 
 @also_relation("compute.all-on-spot", types=_GROUPS)
@@ -200,9 +204,10 @@ def never_scales(group: Resource, context: Context) -> str | None:
 
 @also_relation("compute.single-machine", types=_GROUPS)
 def single_machine(group: Resource, context: Context) -> str | None:
-    one = limits(group, context)[0] == 1
-    served = _behind_balancer(group, context) and not _shares_work(group, context)
-    return "Its minimum is 1." if one and served else None
+    if limits(group, context)[0] != 1 or not _behind_balancer(group, context):
+        return None
+    alone = all(limits(other, context)[0] == 0 for other in _others(group, context))
+    return "Its minimum is 1." if alone else None
 
 
 @also_relation("compute.single-zone", types=_GROUPS)

@@ -127,5 +127,4 @@ def idle_address(address: Resource, context: Context) -> str | None:
     """Addresses inside the network cost nothing."""
     if at(address, "address_type").text == "INTERNAL":
         return None
-    users = [resource for resource in context.plan.managed() if resource.address != address.address]
-    return None if any(context.refers(user, address) for user in users) else "Nothing in the plan uses it."
+    return None if context.is_named(address) else "Nothing in the plan uses it."

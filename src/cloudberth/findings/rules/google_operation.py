@@ -117,7 +117,11 @@ def no_recipient(context: Context) -> Iterator[Hit]:
         yield Hit(policies[0].address, "No policy has a notification channel.")
 
 
-@also("cost.no-budget", types=_BILLED)
+@also(
+    "cost.no-budget",
+    types=_BILLED,
+    remedy="budget: {billing_account: …, amount: …, emails: […]}; budgets belong to who pays.",
+)
 def no_budget(context: Context) -> Iterator[Hit]:
     if context.has(*_BILLED) and not context.has(_BUDGET):
         yield Hit("", "The plan has billed resources and no budget.")
