@@ -194,8 +194,8 @@ def test_an_alias_has_its_own_region(engine: Engine, write: Write) -> None:
         'resource "aws_sns_topic" "here" {\n  name = "t"\n}\n'
         'resource "aws_sns_topic" "there" {\n  provider = aws.us\n  name = "t"\n}\n'
         'resource "aws_sns_topic" "third" {\n  region = "eu-west-1"\n  name = "t"\n}\n'
-        'output "arns" {\n  value = [for topic in [aws_sns_topic.here, aws_sns_topic.there, aws_sns_topic.third] : '
-        "topic.arn]\n}\n"
+        'output "arns" {\n'
+        "  value = [aws_sns_topic.here.arn, aws_sns_topic.there.arn, aws_sns_topic.third.arn]\n}\n"
     )
     result = rehearse(write(text), engine=engine)
     regions = [arn.split(":")[3] for arn in result.outputs["arns"]]
