@@ -155,7 +155,7 @@ def _named_ports(context: Context, ports: dict[int, str]) -> Iterator[Hit]:
 def security_group_open(context: Context) -> Iterator[Hit]:
     named = _ADMIN_PORTS.keys() | _DATA_PORTS.keys()
     for opening in openings(context):
-        web = opening.width <= 2 and {opening.first, opening.last} <= _WEB_PORTS
+        web = opening.width == 1 and opening.first in _WEB_PORTS
         other_rule = opening.width >= _MANY_PORTS or any(opening.includes(port) for port in named)
         if not web and not other_rule:
             yield Hit(opening.address, f"{opening.ports} can be reached from anywhere.")
