@@ -183,7 +183,7 @@ def _show(subject: Subject, *, full: bool, assumptions: bool) -> None:
     if remarks:
         out.print("[bold]Before people rely on it[/bold]")
         for remark in remarks:
-            out.print(Padding(f"· {escape(remark)}", (0, 0, 0, 2)))
+            out.print(Padding(f"· {escape(remark)}", (0, 0, 0, 2), expand=False))
         out.print()
 
 
