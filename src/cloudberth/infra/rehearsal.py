@@ -24,7 +24,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from cloudberth.errors import EngineError, EngineMissing, Refused
+from cloudberth.errors import EngineError, EngineMissing, Refused, Rejected
 from cloudberth.infra.constraints import satisfied
 from cloudberth.infra.engine import Engine, find_engine, install_command, isolated_environment
 from cloudberth.infra.events import Listener, listening
@@ -93,7 +93,7 @@ def rehearse_plan(
 ) -> Plan:
     """Plan a workspace offline. progress: called after each step; listener: each of Terraform's events."""
     with _rehearsing(workspace, engine, progress, listener, timeout) as run:
-        run.terraform("init", *INIT)
+        run.init()
         run.terraform("plan", *PLAN, "-out=first.tfplan", "-refresh=false")
         return run.shown("first.tfplan")
 
@@ -112,7 +112,7 @@ def rehearse(
     """
     with _rehearsing(workspace, engine, progress, listener, timeout) as run:
         _refuse_provisioners(run.stage)
-        run.terraform("init", *INIT)
+        run.init()
         run.terraform("validate", "-json")
         run.terraform("plan", *PLAN, "-out=first.tfplan")
         plan = run.shown("first.tfplan")
@@ -227,6 +227,16 @@ class _Run:
         if self.progress:
             self.progress(step)
         return done
+
+    def init(self) -> None:
+        try:
+            self.terraform("init", *INIT)
+        except Rejected as error:
+            if not any("provider packages" in problem.what for problem in error.problems):
+                raise
+            served = ", ".join(f"{name} {version}" for name, version in self.serving.versions.items())
+            hint = f"rehearsals simulate these providers only: {served}"
+            raise Rejected(error.problems, hint=hint) from error
 
     def shown(self, file: str) -> Plan:
         """The plan in a plan file."""
