@@ -185,6 +185,16 @@ def test_a_leak_is_seen(any_engine: Engine, write: Write) -> None:
     assert rehearse(write(text), engine=any_engine).leaks == ("state", "plan")
 
 
+def test_a_leak_into_the_log_is_seen(any_engine: Engine, write: Write) -> None:
+    """Terraform logs the identifiers of what it makes."""
+    text = (
+        'resource "aws_ssm_parameter" "p" {\n  name = "p"\n  type = "SecureString"\n'
+        '  value_wo = "planted-marker-4711"\n  value_wo_version = 1\n}\n'
+        'resource "aws_sns_topic" "t" {\n  name = "planted-marker-4711"\n}\n'
+    )
+    assert rehearse(write(text), engine=any_engine).leaks == ("state", "plan", "log")
+
+
 # ---- what providers do besides creating ------------------------------------------------------------------
 
 

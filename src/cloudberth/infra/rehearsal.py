@@ -59,7 +59,8 @@ class Rehearsal:
 
     plan: what was created. outputs: root outputs after apply. changes: what the second plan would have
     changed (must be empty). created, destroyed: numbers of resources. state: Terraform's state after apply.
-    leaks: places in which a secret value was found (must be empty). label: how to call this in a report.
+    leaks: where a secret value was found, of state, plan and log (must be empty). label: how to call this in
+    a report.
     """
 
     plan: Plan
@@ -135,7 +136,7 @@ def rehearse(
             destroyed=_destroyed(destroyed),
             steps=tuple(run.steps),
             state=state,
-            leaks=run.leaks({"state": state, "plan": run.document}),
+            leaks=run.leaks({"state": state, "plan": run.document, "log": "".join(run.log)}),
             label=run.label,
         )
 
@@ -204,6 +205,7 @@ class _Run:
         self.deadline = time.monotonic() + timeout
         self.steps: list[StepDone] = []
         self.document = ""
+        self.log: list[str] = []
 
     @property
     def label(self) -> str:
@@ -221,6 +223,8 @@ class _Run:
             on_line=self.on_line,
             timeout=max(1.0, self.deadline - time.monotonic()),
         )
+        if command != "show":
+            self.log += (done.output, done.error_output)
         self.engine.check([command], done, accept)
         step = StepDone(name or command, done.seconds, detail)
         self.steps.append(step)
