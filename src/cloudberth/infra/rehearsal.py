@@ -28,6 +28,7 @@ from cloudberth.errors import EngineError, EngineMissing, Refused, Rejected
 from cloudberth.infra.constraints import satisfied
 from cloudberth.infra.engine import Engine, find_engine, install_command, isolated_environment
 from cloudberth.infra.events import Listener, listening
+from cloudberth.infra.local_values import locals_of
 from cloudberth.infra.plan import Action, Plan, Resource
 from cloudberth.infra.plan_json import plan_from_json
 from cloudberth.infra.process import Completed
@@ -245,7 +246,7 @@ class _Run:
     def shown(self, file: str) -> Plan:
         """The plan in a plan file."""
         self.document = self.terraform("show", "-json", file).output
-        plan = plan_from_json(json.loads(self.document))
+        plan = plan_from_json(json.loads(self.document), locals_of(self.stage.folder, self.stage.data))
         self._check_versions(plan)
         return dataclasses.replace(plan, rehearsal=True, providers=self._providers(plan))
 
