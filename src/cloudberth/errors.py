@@ -91,7 +91,7 @@ class EngineMissing(EngineError):
 
 
 class Rejected(EngineError):
-    """Terraform, or a provider, said no. problems: every error with file, line and resource address (`path`)."""
+    """Terraform, or a provider, said no. problems: every error with file, line and resource (`path`)."""
 
     def __init__(self, problems: tuple[Problem, ...], *, hint: str = "") -> None:
         self.problems = problems

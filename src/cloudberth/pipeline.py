@@ -23,6 +23,7 @@ from typing import Any
 
 from cloudberth.apps.catalog import app_of
 from cloudberth.apps.model import App
+from cloudberth.apps.stack import stack
 from cloudberth.cost.estimate import estimate
 from cloudberth.cost.model import Estimate
 from cloudberth.cost.usage import Usage
@@ -81,8 +82,9 @@ def price(plan: Plan, deployment: Deployment) -> Estimate:
 
 
 def review(plan: Plan, deployment: Deployment) -> tuple[Finding, ...]:
-    """What is risky about the plan."""
-    return review_plan(plan, size=deployment.size, suppressions=deployment.suppress)
+    """What is risky about the plan, and about what will run on the machines."""
+    files = stack(application(deployment), deployment)
+    return review_plan(plan, size=deployment.size, suppressions=deployment.suppress, stack=files)
 
 
 def draw(plan: Plan) -> str:

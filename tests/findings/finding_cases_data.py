@@ -268,6 +268,21 @@ case(
                 unknown={"engine": True},
             )
         ),
+        sample(
+            resource(
+                "aws_elasticache_cluster.a",
+                engine="valkey",
+                replication_group_id="main",
+                transit_encryption_enabled=False,
+            )
+        ),
+        sample(
+            resource(
+                "aws_elasticache_cluster.a",
+                transit_encryption_enabled=False,
+                unknown={"engine": True, "replication_group_id": True},
+            )
+        ),
     ],
 )
 case(

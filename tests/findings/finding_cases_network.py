@@ -59,7 +59,11 @@ case(
 )
 case(
     "network.admin-port-open",
-    reported=[group(ingress(22, 22)), single(3380, 3400, "tcp", cidr_ipv4="0.0.0.0/0")],
+    reported=[
+        group(ingress(22, 22, ranges=["203.0.113.4/32", "0.0.0.0/0"])),
+        group(ingress(22, 22)),
+        single(3380, 3400, "tcp", cidr_ipv4="0.0.0.0/0"),
+    ],
     silent=[group(ingress(22, 22, ranges=["203.0.113.4/32"])), group(ingress(443, 443))],
 )
 case(

@@ -185,6 +185,16 @@ def test_a_leak_is_seen(any_engine: Engine, write: Write) -> None:
     assert rehearse(write(text), engine=any_engine).leaks == ("state", "plan")
 
 
+def test_a_leak_into_the_log_is_seen(any_engine: Engine, write: Write) -> None:
+    """Terraform logs the identifiers of what it makes."""
+    text = (
+        'resource "aws_ssm_parameter" "p" {\n  name = "p"\n  type = "SecureString"\n'
+        '  value_wo = "planted-marker-4711"\n  value_wo_version = 1\n}\n'
+        'resource "aws_sns_topic" "t" {\n  name = "planted-marker-4711"\n}\n'
+    )
+    assert rehearse(write(text), engine=any_engine).leaks == ("state", "plan", "log")
+
+
 # ---- what providers do besides creating ------------------------------------------------------------------
 
 
@@ -194,8 +204,8 @@ def test_an_alias_has_its_own_region(engine: Engine, write: Write) -> None:
         'resource "aws_sns_topic" "here" {\n  name = "t"\n}\n'
         'resource "aws_sns_topic" "there" {\n  provider = aws.us\n  name = "t"\n}\n'
         'resource "aws_sns_topic" "third" {\n  region = "eu-west-1"\n  name = "t"\n}\n'
-        'output "arns" {\n  value = [for topic in [aws_sns_topic.here, aws_sns_topic.there, aws_sns_topic.third] : '
-        "topic.arn]\n}\n"
+        'output "arns" {\n'
+        "  value = [aws_sns_topic.here.arn, aws_sns_topic.there.arn, aws_sns_topic.third.arn]\n}\n"
     )
     result = rehearse(write(text), engine=engine)
     regions = [arn.split(":")[3] for arn in result.outputs["arns"]]

@@ -113,5 +113,6 @@ def test_every_error_is_told(any_engine: Engine, write: Write) -> None:
 def test_a_provider_that_is_not_simulated(any_engine: Engine, write: Write) -> None:
     head = 'terraform {\n  required_providers {\n    random = { source = "hashicorp/random" }\n  }\n}\n'
     folder = write('resource "random_id" "x" {\n  byte_length = 4\n}\n', head=head)
-    with pytest.raises(Rejected, match="hashicorp/random"):
+    with pytest.raises(Rejected, match="hashicorp/random") as caught:
         rehearse_plan(folder, engine=any_engine)
+    assert caught.value.hint == "rehearsals simulate these providers only: aws 6.69.1"

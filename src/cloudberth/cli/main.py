@@ -16,7 +16,7 @@ from pathlib import Path
 
 import click
 
-from cloudberth.errors import CloudberthError, InvalidDeployment
+from cloudberth.errors import CloudberthError, InvalidDeployment, Rejected
 
 # command → module that holds it: a command's imports are paid for only when it runs.
 COMMANDS = {
@@ -107,14 +107,15 @@ def run(arguments: Sequence[str] | None = None) -> int:
 
 
 def _show(error: CloudberthError) -> None:
-    if isinstance(error, InvalidDeployment):
+    if isinstance(error, InvalidDeployment | Rejected):
         for problem in error.problems:
             click.secho(f"{problem.where}: ", err=True, bold=True, nl=False)
             click.echo(problem.what, err=True)
             if problem.hint:
                 click.secho(f"    hint: {problem.hint}", err=True, fg="cyan")
-        count = len(error.problems)
-        click.echo(f"{count} problem{'s' if count > 1 else ''}; nothing was written.", err=True)
+        count = f"{len(error.problems)} problem{'s' if len(error.problems) > 1 else ''}"
+        said = "nothing was written" if isinstance(error, InvalidDeployment) else "Terraform stopped"
+        click.echo(f"{count}; {said}.", err=True)
         return
     click.secho("error: ", err=True, fg="red", bold=True, nl=False)
     click.echo(str(error), err=True)

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import click
+from rich.markup import escape
+from rich.padding import Padding
 
 from cloudberth import pipeline
 from cloudberth.cli import views
@@ -177,8 +179,12 @@ def _show(subject: Subject, *, full: bool, assumptions: bool) -> None:
         out.print()
     out.print(views.finding_list(subject.findings))
     out.print()
-    for remark in missing(plan):
-        out.print(f"[yellow]missing:[/yellow] {remark}")
+    remarks = missing(plan)
+    if remarks:
+        out.print("[bold]Before people rely on it[/bold]")
+        for remark in remarks:
+            out.print(Padding(f"· {escape(remark)}", (0, 0, 0, 2), expand=False))
+        out.print()
 
 
 def _exit_code(findings: tuple[Finding, ...], fail_on: str | None) -> int:

@@ -163,7 +163,7 @@ def finding_list(findings: Iterable[Finding]) -> RenderableType:
     parts: list[RenderableType] = [Text.from_markup(f"[bold]Findings[/bold]  {head or 'none'}")]
     for severity in Severity:
         for same in _grouped(finding for finding in shown if finding.severity is severity):
-            parts.append(Padding(_finding(same), (0, 0, 0, 2)))
+            parts.append(Padding(_finding(same), (0, 0, 0, 2), expand=False))
     if hidden:
         parts.append(Text.from_markup(f"  [dim]{len(hidden)} suppressed with a reason in the file[/dim]"))
     return Group(*parts)

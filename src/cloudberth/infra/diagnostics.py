@@ -19,8 +19,8 @@ HINTS: Final[tuple[tuple[str, str], ...]] = (
         "another run holds the state; wait for it, or `terraform force-unlock ID` in the workspace",
     ),
     (
-        r"Backend initialization required|Backend configuration changed",
-        "run `terraform init` in the workspace",
+        r"Backend initialization required|Backend configuration changed|approval for state migration",
+        "the state lives elsewhere than before: `terraform init -migrate-state` in the workspace moves it",
     ),
     (
         r"Failed to query available provider packages|could not query provider registry|no such host",

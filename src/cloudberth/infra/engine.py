@@ -32,6 +32,7 @@ from cloudberth.infra.process import Completed, LineCallback
 
 MINIMUM: Final = (1, 11)
 CHOICE: Final = "BERTH_ENGINE"
+VERSION_SECONDS: Final = 20.0
 
 
 class Source(StrEnum):
@@ -170,7 +171,7 @@ def _ask_version(path: Path) -> tuple[Source, str]:
                 env=environment,
                 capture_output=True,
                 text=True,
-                timeout=20,
+                timeout=VERSION_SECONDS,
             )
         except (OSError, subprocess.TimeoutExpired) as error:
             raise EngineMissing(f"{path} could not be run ({error})", where="terraform") from error

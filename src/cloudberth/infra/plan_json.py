@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from cloudberth.errors import InvalidInput
+from cloudberth.infra.local_values import Locals
 from cloudberth.infra.plan import Action, Plan, Resource
 from cloudberth.infra.references import References, module_path, split_address
 
@@ -47,15 +48,18 @@ def read_plan(path: Path) -> Plan:
         raise InvalidInput(error.what, where=str(path), hint=error.hint) from error
 
 
-def plan_from_json(document: object) -> Plan:
-    """The plan in a parsed document; InvalidInput when the document is something else."""
+def plan_from_json(document: object, local_values: Locals | None = None) -> Plan:
+    """The plan in a parsed document; InvalidInput when the document is something else.
+
+    local_values: of the workspace, where it is at hand, so that references through them are followed.
+    """
     if not isinstance(document, Mapping) or "format_version" not in document:
         raise InvalidInput("not the output of `terraform show -json`", where="plan", hint=HINT)
     known = ("resource_changes", "planned_values", "values", "terraform_version")
     if not any(key in document for key in known):
         raise InvalidInput("neither a plan nor a state", where="plan", hint=HINT)
     try:
-        return _plan(document)
+        return _plan(document, local_values)
     except (KeyError, TypeError, AttributeError, ValueError, RecursionError) as error:
         words = f"the plan is damaged ({type(error).__name__}: {error})"
         raise InvalidInput(words, where="plan", hint=HINT) from error
@@ -69,9 +73,9 @@ def drift_from_json(document: object) -> tuple[Resource, ...]:
     return tuple(_changed(entry, references) for entry in entries)
 
 
-def _plan(document: Json) -> Plan:
+def _plan(document: Json, local_values: Locals | None) -> Plan:
     configuration = document.get("configuration") or {}
-    references = References(configuration.get("root_module") or {})
+    references = References(configuration.get("root_module") or {}, local_values)
     changes = [_changed(change, references) for change in document.get("resource_changes") or ()]
     seen = {resource.address for resource in changes if resource.action is not Action.DELETE}
     rest = []

@@ -11,6 +11,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -21,6 +22,8 @@ from typing import IO, Final
 from cloudberth.errors import EngineError
 
 GRACE_SECONDS: Final = 5.0
+POLL_SECONDS: Final = 0.05
+READ_BYTES: Final = 1 << 20
 CHILD: Final = Path(__file__).with_name("child.py")
 
 LineCallback = Callable[[str], None]
@@ -53,36 +56,95 @@ def run(
     """
     started = time.monotonic()
     on_death = signal.SIGINT if patient else signal.SIGKILL
+    output, errors = (_Tail(), _Tail()) if patient else (_Pipe(), _Pipe())
     process = subprocess.Popen(
         [sys.executable, "-I", "-S", str(CHILD), str(int(on_death)), *command],
         cwd=cwd,
         env=dict(environment),
         stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
+        stdout=output.target,
+        stderr=errors.target,
         start_new_session=True,
-        text=True,
-        encoding="utf-8",
-        errors="replace",
     )
+    output.attach(process, process.stdout)
+    errors.attach(process, process.stderr)
     with _time_limit(process, timeout) as expired:
         try:
-            output, error_output = _drain(process, on_line, patient=patient)
+            text, error_text = _drain(process, output, errors, on_line, patient=patient)
         finally:
             end(process, None if patient else GRACE_SECONDS)
+            output.close()
+            errors.close()
     if expired.is_set():
         raise EngineError(f"it did not end within {timeout:g} seconds", where="terraform")
-    return Completed(process.returncode, output, error_output, time.monotonic() - started)
+    return Completed(process.returncode, text, error_text, time.monotonic() - started)
+
+
+class _Pipe:
+    """Output through a pipe."""
+
+    def __init__(self) -> None:
+        self.target = subprocess.PIPE
+        self._stream: IO[bytes] | None = None
+
+    def attach(self, _: subprocess.Popen[bytes], stream: IO[bytes] | None) -> None:
+        self._stream = stream
+
+    def lines(self) -> Iterator[str]:
+        with contextlib.suppress(ValueError):  # closed from the other side
+            for line in self._stream or ():
+                yield line.decode("utf-8", "replace")
+
+    def close(self) -> None:
+        if self._stream:
+            self._stream.close()
+
+
+class _Tail:
+    """Output through a file without a name, followed as it grows.
+
+    A Terraform whose pipe breaks dies of SIGPIPE before it has saved its state; a file can always be written
+    to, also when we are gone.
+    """
+
+    def __init__(self) -> None:
+        self._file = tempfile.TemporaryFile()  # noqa: SIM115 (closed by close)
+        self.target = self._file.fileno()
+        self._process: subprocess.Popen[bytes] | None = None
+        self._offset = 0
+        self._rest = b""
+
+    def attach(self, process: subprocess.Popen[bytes], _: IO[bytes] | None) -> None:
+        self._process = process
+
+    def lines(self) -> Iterator[str]:
+        """Lines until the process has ended; may be called again after an interrupt."""
+        while True:
+            ended = self._process is None or self._process.poll() is not None
+            data = os.pread(self.target, READ_BYTES, self._offset)
+            self._offset += len(data)
+            *whole, self._rest = (self._rest + data).split(b"\n")
+            for line in whole:
+                yield line.decode("utf-8", "replace") + "\n"
+            if ended and not data:
+                break
+            if not data:
+                time.sleep(POLL_SECONDS)
+        if self._rest:
+            yield self._rest.decode("utf-8", "replace")
+
+    def close(self) -> None:
+        self._file.close()
 
 
 @contextlib.contextmanager
-def _time_limit(process: subprocess.Popen[str], seconds: float | None) -> Iterator[threading.Event]:
+def _time_limit(process: subprocess.Popen[bytes], seconds: float | None) -> Iterator[threading.Event]:
     """End a process after some time; the event says whether that happened."""
     expired = threading.Event()
 
     def expire() -> None:
         expired.set()
-        _end_group(process, GRACE_SECONDS)
+        end(process, GRACE_SECONDS)
 
     timer = threading.Timer(seconds, expire) if seconds else None
     if timer:
@@ -95,16 +157,23 @@ def _time_limit(process: subprocess.Popen[str], seconds: float | None) -> Iterat
             timer.cancel()
 
 
-def _drain(process: subprocess.Popen[str], on_line: LineCallback | None, *, patient: bool) -> tuple[str, str]:
+def _drain(
+    process: subprocess.Popen[bytes],
+    output: _Pipe | _Tail,
+    errors: _Pipe | _Tail,
+    on_line: LineCallback | None,
+    *,
+    patient: bool,
+) -> tuple[str, str]:
     """Everything on both outputs, until the process ends."""
-    errors: list[str] = []
-    reader = threading.Thread(target=_collect, args=(process.stderr, errors), daemon=True)
+    error_lines: list[str] = []
+    reader = threading.Thread(target=lambda: error_lines.extend(errors.lines()), daemon=True)
     reader.start()
     lines: list[str] = []
     interrupted = False
     while True:
         try:
-            for line in process.stdout or ():
+            for line in output.lines():
                 lines.append(line)
                 if on_line:
                     on_line(line.rstrip("\n"))
@@ -118,21 +187,17 @@ def _drain(process: subprocess.Popen[str], on_line: LineCallback | None, *, pati
     reader.join()
     if interrupted:
         raise KeyboardInterrupt
-    return "".join(lines), "".join(errors)
+    return "".join(lines), "".join(error_lines)
 
 
-def _collect(stream: IO[str] | None, into: list[str]) -> None:
-    with contextlib.suppress(ValueError):  # closed from the other side
-        into.extend(stream or ())
-
-
-def _signal(process: subprocess.Popen[str], number: int) -> None:
+def _signal(process: subprocess.Popen[bytes], number: int) -> None:
     # The whole group: Terraform starts providers as processes of its own.
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(process.pid, number)
 
 
-def _end_group(process: subprocess.Popen[str], grace: float | None) -> None:
+def end(process: subprocess.Popen[bytes], grace: float | None) -> None:
+    """End a process and its group. grace: seconds to go by itself after SIGTERM; None waits for ever."""
     if process.poll() is None:
         _signal(process, signal.SIGTERM)
         try:
@@ -141,14 +206,3 @@ def _end_group(process: subprocess.Popen[str], grace: float | None) -> None:
             _signal(process, signal.SIGKILL)
             process.wait()
     _signal(process, signal.SIGKILL)  # providers that stayed behind
-
-
-def end(process: subprocess.Popen[str], grace: float | None) -> None:
-    """End a process and its group, and close its outputs.
-
-    grace: seconds to go by itself after SIGTERM; None waits for ever.
-    """
-    _end_group(process, grace)
-    for pipe in (process.stdout, process.stderr):
-        if pipe:
-            pipe.close()

@@ -1,8 +1,8 @@
 """Which resources a resource's configuration names, followed through modules, outputs and variables.
 
-The configuration part of a plan lists, for every expression, the names in it. Local values are not in it,
-so what is named only through a `local` cannot be followed. A reference to all instances of a resource has
-no key; one to a single instance (`aws_eip.nat[0]`) keeps its key.
+The configuration part of a plan lists, for every expression, the names in it. Local values are not in it:
+what is named through one is followed only when the workspace was read as well (local_values.py). A reference
+to all instances of a resource has no key; one to a single instance (`aws_eip.nat[0]`) keeps its key.
 """
 
 from __future__ import annotations
@@ -11,6 +11,8 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
+
+from cloudberth.infra.local_values import Locals
 
 Json = Mapping[str, Any]
 
@@ -91,8 +93,9 @@ class _Scope:
 class References:
     """References of every resource of one configuration."""
 
-    def __init__(self, root: Json) -> None:
+    def __init__(self, root: Json, local_values: Locals | None = None) -> None:
         self.root = _Scope(root, (), {}, None)
+        self._locals = local_values or {}
         self._known: dict[tuple[str, str], tuple[str, ...]] = {}
 
     def of(self, address: str) -> tuple[str, ...]:
@@ -142,6 +145,8 @@ class References:
         match steps:
             case ["var", name, *_]:
                 return self._variable(scope, without_key(name), seen)
+            case ["local", *path]:
+                return self._local(scope, [without_key(step) for step in path], seen)
             case ["module", name, output, *_]:
                 return self._output(scope, name, without_key(output), seen)
             case ["module", name]:
@@ -151,6 +156,16 @@ class References:
             case [kind, name, *_] if kind not in NOT_RESOURCES:
                 return {f"{scope.prefix}{kind}.{name}"}
         return set()
+
+    def _local(self, scope: _Scope, path: list[str], seen: frozenset[tuple[str, str]]) -> set[str]:
+        found: set[str] = set()
+        values = self._locals.get(module_path(list(scope.instance)), {})
+        for reference in values.get(".".join(path[:2])) or values.get(path[0], ()):
+            # A name in the source may also be that of a loop: only what the module declares counts.
+            kind, _, rest = reference.partition(".")
+            if kind in NOT_RESOURCES or self._entry(scope, f"{kind}.{rest.split('.')[0]}"):
+                found.update(self._resolve(scope, reference, seen))
+        return found
 
     def _variable(self, scope: _Scope, name: str, seen: frozenset[tuple[str, str]]) -> set[str]:
         if scope.parent is None:

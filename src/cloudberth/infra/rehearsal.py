@@ -24,10 +24,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from cloudberth.errors import EngineError, EngineMissing, Refused
+from cloudberth.errors import EngineError, EngineMissing, Refused, Rejected
 from cloudberth.infra.constraints import satisfied
 from cloudberth.infra.engine import Engine, find_engine, install_command, isolated_environment
 from cloudberth.infra.events import Listener, listening
+from cloudberth.infra.local_values import locals_of
 from cloudberth.infra.plan import Action, Plan, Resource
 from cloudberth.infra.plan_json import plan_from_json
 from cloudberth.infra.process import Completed
@@ -59,7 +60,8 @@ class Rehearsal:
 
     plan: what was created. outputs: root outputs after apply. changes: what the second plan would have
     changed (must be empty). created, destroyed: numbers of resources. state: Terraform's state after apply.
-    leaks: places in which a secret value was found (must be empty). label: how to call this in a report.
+    leaks: where a secret value was found, of state, plan and log (must be empty). label: how to call this in
+    a report.
     """
 
     plan: Plan
@@ -93,7 +95,7 @@ def rehearse_plan(
 ) -> Plan:
     """Plan a workspace offline. progress: called after each step; listener: each of Terraform's events."""
     with _rehearsing(workspace, engine, progress, listener, timeout) as run:
-        run.terraform("init", *INIT)
+        run.init()
         run.terraform("plan", *PLAN, "-out=first.tfplan", "-refresh=false")
         return run.shown("first.tfplan")
 
@@ -112,7 +114,7 @@ def rehearse(
     """
     with _rehearsing(workspace, engine, progress, listener, timeout) as run:
         _refuse_provisioners(run.stage)
-        run.terraform("init", *INIT)
+        run.init()
         run.terraform("validate", "-json")
         run.terraform("plan", *PLAN, "-out=first.tfplan")
         plan = run.shown("first.tfplan")
@@ -135,7 +137,7 @@ def rehearse(
             destroyed=_destroyed(destroyed),
             steps=tuple(run.steps),
             state=state,
-            leaks=run.leaks({"state": state, "plan": run.document}),
+            leaks=run.leaks({"state": state, "plan": run.document, "log": "".join(run.log)}),
             label=run.label,
         )
 
@@ -204,6 +206,7 @@ class _Run:
         self.deadline = time.monotonic() + timeout
         self.steps: list[StepDone] = []
         self.document = ""
+        self.log: list[str] = []
 
     @property
     def label(self) -> str:
@@ -221,6 +224,8 @@ class _Run:
             on_line=self.on_line,
             timeout=max(1.0, self.deadline - time.monotonic()),
         )
+        if command != "show":
+            self.log += (done.output, done.error_output)
         self.engine.check([command], done, accept)
         step = StepDone(name or command, done.seconds, detail)
         self.steps.append(step)
@@ -228,10 +233,20 @@ class _Run:
             self.progress(step)
         return done
 
+    def init(self) -> None:
+        try:
+            self.terraform("init", *INIT)
+        except Rejected as error:
+            if not any("provider packages" in problem.what for problem in error.problems):
+                raise
+            served = ", ".join(f"{name} {version}" for name, version in self.serving.versions.items())
+            hint = f"rehearsals simulate these providers only: {served}"
+            raise Rejected(error.problems, hint=hint) from error
+
     def shown(self, file: str) -> Plan:
         """The plan in a plan file."""
         self.document = self.terraform("show", "-json", file).output
-        plan = plan_from_json(json.loads(self.document))
+        plan = plan_from_json(json.loads(self.document), locals_of(self.stage.folder, self.stage.data))
         self._check_versions(plan)
         return dataclasses.replace(plan, rehearsal=True, providers=self._providers(plan))
 

@@ -25,6 +25,7 @@ from typing import Any, Final
 from cloudberth.errors import EngineError
 from cloudberth.infra.engine import Engine, find_engine, live_environment
 from cloudberth.infra.events import Listener, listening
+from cloudberth.infra.local_values import locals_of
 from cloudberth.infra.plan import Plan, Resource
 from cloudberth.infra.plan_json import drift_from_json, plan_from_json
 from cloudberth.infra.process import Completed
@@ -71,7 +72,7 @@ class Runner:
         """Plan and save the plan to file (made readable for this user only)."""
         file.touch(mode=0o600)
         self._run("plan", *_PLAN, f"-out={file}", *(["-destroy"] if destroy else []))
-        return plan_from_json(self._shown(file))
+        return plan_from_json(self._shown(file), locals_of(self.folder, self._data))
 
     def apply(self, file: Path, *, listener: Listener | None = None) -> Applied:
         """Carry a saved plan out."""
@@ -94,6 +95,11 @@ class Runner:
             file = Path(private) / "plan"
             self._run("plan", *_PLAN, "-refresh-only", f"-out={file}")
             return drift_from_json(self._shown(file))
+
+    @property
+    def _data(self) -> Path:
+        """Where Terraform keeps what `init` installed."""
+        return self.folder / self.environment.get("TF_DATA_DIR", ".terraform")
 
     def _shown(self, file: Path) -> Mapping[str, Any]:
         return _parsed(self._run("show", "-json", str(file), patient=False))

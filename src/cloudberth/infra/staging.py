@@ -42,6 +42,11 @@ class Stage:
     folder: Path
     state: Path
 
+    @property
+    def data(self) -> Path:
+        """Terraform's data folder."""
+        return self.home / "data"
+
     def configuration_files(self) -> list[Path]:
         return sorted((self.home / "copy").rglob("*.tf"))
 

@@ -19,7 +19,9 @@ _EVICTION = "maxmemory-policy"
 
 def is_member(node: Resource) -> bool:
     """Whether a cluster is a read copy inside a replication group, which carries the settings."""
-    return node.type == NODE and not at(node, "replication_group_id").absent and not at(node, "engine").known
+    group, engine = at(node, "replication_group_id"), at(node, "engine")
+    # Left out, the group reads as unknown; then only a node with an engine of its own stands alone.
+    return node.type == NODE and (group.known or (group.unknown and not engine.known))
 
 
 @resource_rule(

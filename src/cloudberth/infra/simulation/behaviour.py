@@ -25,6 +25,10 @@ def digest(length: int, *parts: object) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:length]
 
 
+class Unanswerable(Exception):
+    """A question to which the cloud would answer with an error; the message is that error."""
+
+
 class Account:
     """What exists in the simulated account; all configurations of one provider share it.
 
@@ -161,7 +165,7 @@ class Behaviour:
     # -- read
 
     def data(self, name: str, config: Mapping[str, Value]) -> Mapping[str, Value]:
-        """Attributes of a data source that need more than a type-shaped value."""
+        """Attributes of a data source that need more than a type-shaped value; may raise Unanswerable."""
         return {}
 
     def imported(self, name: str, identifier: str) -> Mapping[str, Value]:
@@ -171,5 +175,5 @@ class Behaviour:
     # -- ephemeral resources
 
     def opened(self, name: str, config: Mapping[str, Value]) -> Mapping[str, Value]:
-        """Attributes of an ephemeral resource; raises LookupError when the cloud has nothing there."""
+        """Attributes of an ephemeral resource; may raise Unanswerable."""
         return {}

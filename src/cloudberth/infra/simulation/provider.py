@@ -6,12 +6,13 @@ with every unknown filled in, and Terraform itself checks that.
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from cloudberth.infra.simulation.behaviour import Account, Behaviour, Subject, digest
+from cloudberth.infra.simulation.behaviour import Account, Behaviour, Subject, Unanswerable, digest
 from cloudberth.infra.simulation.rules import AnyRule, Complaint, dotted
 from cloudberth.infra.simulation.schema import Attribute, Block, NestedBlock, Nesting, ProviderSchema, Type
 from cloudberth.infra.simulation.values import UNKNOWN, Path, Value, known, strings
@@ -43,6 +44,15 @@ class Objection(Exception):
     def __init__(self, *complaints: Complaint) -> None:
         super().__init__("; ".join(complaint.detail for complaint in complaints))
         self.complaints = complaints
+
+
+@contextlib.contextmanager
+def _answered(name: str) -> Iterator[None]:
+    """Unanswerable questions about a type become objections."""
+    try:
+        yield
+    except Unanswerable as error:
+        raise Objection(Complaint((), f"reading {name}", str(error))) from error
 
 
 class SimulatedProvider:
@@ -190,7 +200,8 @@ class SimulatedProvider:
     def read_data(self, name: str, config: Mapping[str, Value]) -> dict[str, Value]:
         block = self.schema.data_source(name)
         state = _with_unknowns(block, config)
-        found = {**self._existing(name, config), **self.behaviour.data(name, config)}
+        with _answered(name):
+            found = {**self._existing(name, config), **self.behaviour.data(name, config)}
         for key, value in found.items():
             if state.get(key) is UNKNOWN or (key in block.attributes and block.attributes[key].read_only):
                 state[key] = value
@@ -212,10 +223,8 @@ class SimulatedProvider:
     def open(self, name: str, config: Mapping[str, Value]) -> dict[str, Value]:
         """The values of an ephemeral resource; they stay in the account's memory."""
         block = self.schema.ephemeral(name)
-        try:
+        with _answered(name):
             found = self.behaviour.opened(name, config)
-        except LookupError as error:
-            raise Objection(Complaint((), f"reading {name}", str(error.args[0]))) from error
         state = _with_unknowns(block, config)
         state.update({key: value for key, value in found.items() if state.get(key) is UNKNOWN})
         result = self._resolved(block, Subject(name, digest(40, name, config), config, data=True), state)

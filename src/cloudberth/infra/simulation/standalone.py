@@ -18,6 +18,7 @@ import json
 import os
 import platform
 import shlex
+import signal
 import ssl
 import sys
 import tempfile
@@ -128,6 +129,8 @@ def run_plugin(name: str, folder: Path, delay: float = 0.0) -> int:
     if os.environ.get("TF_PLUGIN_MAGIC_COOKIE") != COOKIE:
         print("This is a simulated Terraform provider; Terraform starts it.", file=sys.stderr)
         return 1
+    # A Ctrl-C goes to the whole process group; Terraform decides when its plugins end.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     ended = threading.Event()
     threading.Thread(target=_watch_parent, args=(os.getppid(), ended), daemon=True).start()
     with tempfile.TemporaryDirectory(prefix="berth-p") as sockets:

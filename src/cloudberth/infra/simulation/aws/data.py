@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from cloudberth.infra.simulation.aws import policy
-from cloudberth.infra.simulation.behaviour import Account, Subject, digest
+from cloudberth.infra.simulation.behaviour import Account, Subject, Unanswerable, digest
 from cloudberth.infra.simulation.values import Value
 
 Found = Mapping[str, Value]
@@ -398,7 +398,7 @@ def _password(_: Account, config: Found) -> Found:
         config.get("include_space")
     )
     if not everything:
-        raise LookupError("InvalidParameterException: no characters are left to make a password of")
+        raise Unanswerable("InvalidParameterException: no characters are left to make a password of")
     size = int(config.get("password_length") or 32)
     required = [] if config.get("require_each_included_type") is False else [secrets.choice(p) for p in pools]
     chosen = required[:size] + [secrets.choice(everything) for _ in range(size - len(required))]
@@ -412,7 +412,7 @@ def _secret_value(account: Account, config: Found) -> Found:
         value = account.store.get(f"aws_secretsmanager_secret_version:{key}")
         ours = ("aws_secretsmanager_secret", key) in account.objects
     if value is None and ours:
-        raise LookupError(
+        raise Unanswerable(
             f"ResourceNotFoundException: Secrets Manager can't find the specified secret value of {key} for "
             "staging label AWSCURRENT: nothing was written yet (is a depends_on missing?)"
         )

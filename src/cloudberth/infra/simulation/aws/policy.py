@@ -11,12 +11,13 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
+from cloudberth.infra.simulation.behaviour import Unanswerable
 from cloudberth.infra.simulation.values import Value
 
 VERSION: Final = "2012-10-17"
 
 
-class PolicyError(ValueError):
+class PolicyError(Unanswerable):
     """A document that cannot be merged, or two statements with one sid."""
 
 

@@ -376,7 +376,7 @@ SHAPES: Final[Mapping[str, Shape]] = {
         "parameter_group_name": "default.{engine}",
         "maintenance_window": "sun:05:00-sun:06:00",
         "snapshot_window": "03:00-04:00",
-        "auto_minor_version_upgrade": True,
+        "auto_minor_version_upgrade": "true",
         "transit_encryption_mode": "required",
     },
     "aws_elasticache_cluster": {
