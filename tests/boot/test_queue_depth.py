@@ -243,7 +243,8 @@ def test_it_needs_nothing_but_the_standard_library() -> None:
     from machine_rig import old_python
 
     folder = str(SOURCE / "terraform/boot")
-    code = f"import sys; sys.path.insert(0, {folder!r}); import queue_depth, boot_aws, boot_azure, container_logs, journal"
+    modules = "queue_depth, boot_aws, boot_azure, container_logs, journal"
+    code = f"import sys; sys.path.insert(0, {folder!r}); import {modules}"
     done = subprocess.run(
         [old_python(), "-I", "-S", "-c", code], capture_output=True, text=True, env=os.environ
     )

@@ -85,7 +85,7 @@ def azurerm_backend(state: State, name: str, _region: str, account: str) -> Back
 
 
 def gcs_backend(state: State, name: str, _region: str, bucket: str) -> Backend:
-    """State in a bucket of Cloud Storage, encrypted and locked by Google; a prefix takes the place of a key."""
+    """State in a bucket of Cloud Storage, encrypted and locked by Google; a prefix instead of a key."""
     return Backend("gcs", {"bucket": bucket, "prefix": (state.key or name).removesuffix(".tfstate")})
 
 
