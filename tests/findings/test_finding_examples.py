@@ -72,6 +72,16 @@ def test_few_and_true_findings(name: str) -> None:
     assert set(found) == {rule for rule, holds in TRUE_WHEN.items() if holds(deployment)}, found
 
 
+@pytest.mark.parametrize("size", ["medium", "large"])
+@pytest.mark.parametrize("cloud", ["azure", "google"])
+def test_few_and_true_findings_at_every_size(cloud: str, size: str, tmp_path: Path) -> None:
+    file = tmp_path / "berth.yaml"
+    file.write_text((EXAMPLES / f"dify-{cloud}.yaml").read_text(encoding="utf-8") + f"size: {size}\n")
+    deployment = pipeline.read(file)
+    found = {finding.id: finding.detail for finding in review(pipeline.rehearse_plan(deployment), size)}
+    assert set(found) == {rule for rule, holds in TRUE_WHEN.items() if holds(deployment)}, found
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_nothing_critical(name: str) -> None:
     assert not [finding for finding in findings(name) if finding.severity is Severity.CRITICAL]

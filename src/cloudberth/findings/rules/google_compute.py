@@ -50,7 +50,7 @@ def _is_spot(machine: Resource) -> bool:
 
 
 def _behind_balancer(group: Resource, context: Context) -> bool:
-    """Named ports are for balancers alone; the backend's reference often stands in a block that plans omit."""
+    """Named ports are for balancers alone; the backend's reference may stand in a block that plans omit."""
     named = at(group, "named_port").known
     return named or any(context.refers(b, group) for b in context.of_type("google_compute_backend_service"))
 
