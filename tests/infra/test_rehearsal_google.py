@@ -1,4 +1,4 @@
-"""Whole lives of deployments on Google Cloud: the examples for AWS with another cloud, region and machines."""
+"""Whole lives of deployments on Google Cloud: the AWS examples with another cloud, region and machines."""
 
 from __future__ import annotations
 
