@@ -39,6 +39,18 @@ def test_account_id() -> None:
     assert cloud_account("aws", "us-east-1").account_id().isdigit()
 
 
+def test_default_bucket_of_the_state_names_the_account() -> None:
+    account = cloud_account("aws", "us-east-1")
+    assert account.default_state_bucket("dify") == f"dify-state-{account.account_id()}"
+
+
+def test_credentials_of_another_account_than_the_deployment_names() -> None:
+    mine = cloud_account("aws", "us-east-1").account_id()
+    assert cloud_account("aws", "us-east-1", mine).account_id() == mine
+    with pytest.raises(PermissionDenied, match=f"{mine}.*999999999999"):
+        cloud_account("aws", "us-east-1", "999999999999").account_id()
+
+
 @pytest.mark.parametrize("region", ["us-east-1", "eu-central-1"])
 def test_state_bucket_is_private_encrypted_versioned_and_tls_only(region: str) -> None:
     bucket = f"dify-state-{region}"

@@ -54,9 +54,9 @@ def settle_state(deployment: Deployment, folder: Path, *, yes: bool) -> tuple[Ba
     if backend == LOCAL or (backend is None and before not in (None, LOCAL)):
         return backend or before or LOCAL, False
     region = deployment.state.region or deployment.region
-    account = cloud_account(deployment.cloud, region)
+    account = cloud_account(deployment.cloud, region, deployment.account)
     with step("Looking at the account"):
-        name = deployment.state.bucket or f"{deployment.name}-state-{account.account_id()}"
+        name = deployment.state.bucket or account.default_state_bucket(deployment.name)
         exists = account.bucket_exists(name)
     if not exists:
         confirm(f"Create bucket {name} in {region} for the Terraform state?", yes=yes)

@@ -12,6 +12,8 @@ from cloudberth.errors import EngineMissing
 
 _CLOUDS = {
     "aws": "cloudberth.infra.cloud.aws:AwsAccount",
+    "azure": "cloudberth.infra.cloud.azure:AzureAccount",
+    "google": "cloudberth.infra.cloud.google:GoogleAccount",
 }
 
 
@@ -19,7 +21,16 @@ class CloudAccount(Protocol):
     """An account in one region, with the credentials that the vendor's own chain finds."""
 
     def account_id(self) -> str:
-        """Raises PermissionDenied when there are no usable credentials."""
+        """Id of the AWS account, Azure subscription or Google Cloud project.
+
+        Raises PermissionDenied when there are no usable credentials.
+        """
+
+    def default_state_bucket(self, name: str) -> str:
+        """The bucket (on Azure: storage account) of a deployment's state when the file names none.
+
+        Always the same for a name in an account, and another one in another account.
+        """
 
     def bucket_exists(self, bucket: str) -> bool:
         """Raises PermissionDenied when the bucket is somebody else's."""
@@ -31,14 +42,17 @@ class CloudAccount(Protocol):
         """The value of an entry of the secret store."""
 
 
-def cloud_account(cloud: str, region: str) -> CloudAccount:
-    """Open the cloud of a deployment. Raises EngineMissing when the cloud's extra is not installed."""
+def cloud_account(cloud: str, region: str, account: str | None = None) -> CloudAccount:
+    """Open the cloud of a deployment. account: the id that the deployment file names, when it does.
+
+    Raises EngineMissing when the cloud's extra is not installed.
+    """
     module, name = _CLOUDS[cloud].split(":")
     try:
-        account: CloudAccount = getattr(import_module(module), name)(region)
+        opened: CloudAccount = getattr(import_module(module), name)(region, account)
     except ModuleNotFoundError as error:
         raise EngineMissing(
             f"the Python package {error.name!r} is needed for calls to {cloud}",
             hint=f"pip install 'cloudberth[{cloud}]'",
         ) from None
-    return account
+    return opened

@@ -35,10 +35,11 @@ _CREDENTIALS_HINT = "set AWS_PROFILE or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_
 
 
 class AwsAccount:
-    """The account that the environment's credentials belong to."""
+    """The account that the environment's credentials belong to; account: the id that it must have."""
 
-    def __init__(self, region: str) -> None:
+    def __init__(self, region: str, account: str | None = None) -> None:
         self._region = region
+        self._account = account
         self._config = Config(
             region_name=region,
             connect_timeout=10,
@@ -52,7 +53,17 @@ class AwsAccount:
 
     def account_id(self) -> str:
         with _mapped("aws sts"):
-            return str(self._client("sts").get_caller_identity()["Account"])
+            found = str(self._client("sts").get_caller_identity()["Account"])
+        if self._account not in (None, found):
+            raise PermissionDenied(
+                f"the credentials belong to account {found}, and the deployment file names {self._account}",
+                where="aws sts",
+                hint=_CREDENTIALS_HINT,
+            )
+        return found
+
+    def default_state_bucket(self, name: str) -> str:
+        return f"{name}-state-{self.account_id()}"
 
     def bucket_exists(self, bucket: str) -> bool:
         try:
