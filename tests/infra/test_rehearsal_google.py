@@ -56,6 +56,8 @@ class TestEverySize:
         assert result.changes == ()
         assert result.created == result.destroyed > 100
         assert result.leaks == ()
+        assert result.exposed == 1, "the cache's password, and nothing else"
+        assert result.label == "simulated providers, schema google 8.7.0, random 3.7.2"
 
     def test_its_facts_feed_every_service(self, size: str) -> None:
         result = life(size)

@@ -53,7 +53,8 @@ def _show(name: str, result: Rehearsal, environments: dict[str, dict[str, str]])
         out.print(f"  [yellow]missing:[/yellow] {missing}", soft_wrap=True)
     for service, variables in environments.items():
         out.print(f"  {service:<18} {len(variables):>4} variables")
-    secrets = "SECRETS IN PLAN OR STATE" if result.leaks else "no secret in plan or state"
+    kept = f" but {result.exposed} that the provider keeps in the state" if result.exposed else ""
+    secrets = "SECRETS IN PLAN OR STATE" if result.leaks else f"no secret in plan or state{kept}"
     out.print(f"  {result.destroyed} resources destroyed · {secrets} · {result.seconds:.1f} s")
 
 

@@ -61,7 +61,7 @@ class Rehearsal:
     plan: what was created. outputs: root outputs after apply. changes: what the second plan would have
     changed (must be empty). created, destroyed: numbers of resources. state: Terraform's state after apply.
     leaks: where a secret value was found, of state, plan and log (must be empty). label: how to call this in
-    a report.
+    a report. exposed: how many secrets the state holds because their provider always keeps them there.
     """
 
     plan: Plan
@@ -73,6 +73,7 @@ class Rehearsal:
     state: str
     leaks: tuple[str, ...]
     label: str
+    exposed: int = 0
 
     @property
     def facts(self) -> Mapping[str, Any]:
@@ -139,6 +140,7 @@ def rehearse(
             state=state,
             leaks=run.leaks({"state": state, "plan": run.document, "log": "".join(run.log)}),
             label=run.label,
+            exposed=len(run.exposed),
         )
 
 
@@ -207,10 +209,12 @@ class _Run:
         self.steps: list[StepDone] = []
         self.document = ""
         self.log: list[str] = []
+        self.used: frozenset[str] = frozenset()
 
     @property
     def label(self) -> str:
-        schemas = ", ".join(f"{name} {version}" for name, version in sorted(self.serving.versions.items()))
+        versions = sorted(self.serving.versions.items())
+        schemas = ", ".join(f"{name} {version}" for name, version in versions if name in self.used)
         return f"simulated providers, schema {schemas}"
 
     def terraform(
@@ -247,6 +251,7 @@ class _Run:
         """The plan in a plan file."""
         self.document = self.terraform("show", "-json", file).output
         plan = plan_from_json(json.loads(self.document), locals_of(self.stage.folder, self.stage.data))
+        self.used = frozenset(source.rpartition("/")[2] for source in plan.providers)
         self._check_versions(plan)
         return dataclasses.replace(plan, rehearsal=True, providers=self._providers(plan))
 
@@ -271,17 +276,25 @@ class _Run:
         }
 
     def leaks(self, documents: Mapping[str, str]) -> tuple[str, ...]:
-        """Documents in which a value stands that was write-only or came from an ephemeral resource."""
-        secrets = {
-            secret
-            for account in self.serving.accounts.values()
-            for secret in account.secrets - account.exposed
-        }
+        """Documents in which a value stands that was write-only or came from an ephemeral resource; in the state
+        those are forgiven that the real provider keeps there, whatever one does."""
+        accounts = self.serving.accounts.values()
+        secrets = {secret for account in accounts for secret in account.secrets | account.exposed}
+        allowed = {"state": self.exposed}
         return tuple(
             name
             for name, text in documents.items()
-            if any(json.dumps(secret)[1:-1] in text for secret in secrets if len(secret) >= 8)
+            if any(
+                json.dumps(secret)[1:-1] in text
+                for secret in secrets - allowed.get(name, frozenset())
+                if len(secret) >= 8
+            )
         )
+
+    @property
+    def exposed(self) -> frozenset[str]:
+        """Secrets that providers keep in the state, whatever one does."""
+        return frozenset().union(*(account.exposed for account in self.serving.accounts.values()))
 
 
 @contextlib.contextmanager
