@@ -3,6 +3,7 @@
 behaviour.py   the Azurerm class: ids, names that answer, data sources, secrets of the vault
 shapes.py      types of Azure's resource manager per Terraform type, and computed values as patterns
 replace.py     which arguments force a new resource, which are sensitive
+rules/         checks of arguments
 """
 
 from cloudberth.infra.simulation.azurerm.behaviour import Azurerm

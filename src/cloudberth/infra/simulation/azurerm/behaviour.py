@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Final
 
-from cloudberth.infra.simulation.azurerm import replace
+from cloudberth.infra.simulation.azurerm import replace, rules
 from cloudberth.infra.simulation.azurerm.shapes import CHILDREN, KINDS, VALUES
 from cloudberth.infra.simulation.behaviour import Behaviour, Subject, digest
+from cloudberth.infra.simulation.rules import AnyRule
 from cloudberth.infra.simulation.schema import Attribute, Type
 from cloudberth.infra.simulation.values import Path, Value
 
@@ -29,6 +30,9 @@ class Azurerm(Behaviour):
     """A subscription of zeros, in which anything may be created."""
 
     sensitive = replace.SENSITIVE
+
+    def rules(self, name: str) -> Sequence[AnyRule]:
+        return rules.RESOURCE_RULES.get(name, ())
 
     def force_new(self, name: str) -> frozenset[str]:
         return replace.FORCE_NEW.get(name, frozenset()) | replace.ALWAYS
