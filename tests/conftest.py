@@ -10,7 +10,9 @@ from __future__ import annotations
 
 import ipaddress
 import os
+import signal
 import socket
+import threading
 import sys
 from collections.abc import Iterator
 from typing import Any
@@ -26,6 +28,11 @@ LOOPBACK_NAMES = {"localhost", "localhost.localdomain", "ip6-localhost", ""}
 FOREIGN = ("AWS_", "AZURE_", "ARM_", "GOOGLE_", "CLOUDSDK_", "ALIBABA_CLOUD_", "ALICLOUD_", "TF_", "BERTH_")
 
 _attempts: list[str] = []
+
+# A shell that starts us in the background has interrupts ignored, and children inherit that: tests of Ctrl-C
+# would then wait for ever.
+if threading.current_thread() is threading.main_thread():
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 settings.register_profile(
     "cloudberth", deadline=None, print_blob=True, suppress_health_check=[HealthCheck.too_slow]

@@ -69,7 +69,10 @@ def start(proxy: str, servers: ExitStack, changes: dict[str, str]) -> Proxy:
     folder = Path(servers.enter_context(TemporaryDirectory()))
     folder.chmod(0o755)
     path, log, name = folder / "squid.conf", folder / "log", f"berth{port}"
-    path.write_text(config)
+    # Debian's own file names ::1 as well, where the servers of this test do not listen.
+    hosts = folder / "hosts"
+    hosts.write_text("127.0.0.1 localhost\n")
+    path.write_text(f"{config}\nhosts_file {hosts}\n")
     log.touch()
     log.chmod(0o666)
     servers.callback(forget_shared_memory, name)

@@ -321,7 +321,7 @@ def test_mutations_reach_both_ends() -> None:
     """Some mutated files still load: the tests above would not notice a loader that always refuses."""
     outcomes: list[bool] = []
 
-    @settings(max_examples=100, derandomize=True, database=None)
+    @settings(max_examples=300, derandomize=True, database=None)
     @given(changed_structure())
     def collect(content: bytes) -> None:
         outcomes.append(check(content) is not None)
