@@ -276,8 +276,8 @@ class _Run:
         }
 
     def leaks(self, documents: Mapping[str, str]) -> tuple[str, ...]:
-        """Documents in which a value stands that was write-only or came from an ephemeral resource; in the state
-        those are forgiven that the real provider keeps there, whatever one does."""
+        """Documents in which a value stands that was write-only or came from an ephemeral resource; in the
+        state those are forgiven that the real provider keeps there, whatever one does."""
         accounts = self.serving.accounts.values()
         secrets = {secret for account in accounts for secret in account.secrets | account.exposed}
         allowed = {"state": self.exposed}
