@@ -12,8 +12,8 @@ import ipaddress
 import os
 import signal
 import socket
-import threading
 import sys
+import threading
 from collections.abc import Iterator
 from typing import Any
 
