@@ -28,12 +28,9 @@ TRUE_WHEN: dict[str, Callable[[Deployment], bool]] = {
     "compute.single-machine": lambda d: d.compute.app.min == 1,
     # Without addresses Azure tells the owners of the resource group.
     "cost.budget-without-recipient": lambda d: (
-        d.cloud == "aws" and d.budget is not None and not d.budget.emails
+        d.cloud != "azure" and _has_budget(d) and d.budget is not None and not d.budget.emails
     ),
-    # Google keeps budgets with the account that pays, which the file must name.
-    "cost.no-budget": lambda d: (
-        d.budget is None or (d.cloud == "google" and d.budget.billing_account is None)
-    ),
+    "cost.no-budget": lambda d: not _has_budget(d),
     "database.cluster-single-instance": lambda d: _database(d, "aurora"),
     "database.single-zone": lambda d: _database(d, "postgres"),
     # Google's NAT stands in all zones.
@@ -44,6 +41,12 @@ TRUE_WHEN: dict[str, Callable[[Deployment], bool]] = {
 def _database(deployment: Deployment, engine: str) -> bool:
     database = deployment.database
     return database is not None and database.engine == engine and not database.multi_zone
+
+
+def _has_budget(deployment: Deployment) -> bool:
+    """Google keeps budgets with the account that pays, which the file must name."""
+    budget = deployment.budget
+    return budget is not None and not (deployment.cloud == "google" and budget.billing_account is None)
 
 
 pytestmark = pytest.mark.terraform
