@@ -34,8 +34,7 @@ class Bar:
 
 def stacked_bars(title: str, bars: Sequence[Bar]) -> str:
     """Horizontal stacked bars to one scale; a bar with unknown prices says so beside its total."""
-    components = list(dict.fromkeys(name for bar in bars for name, _ in bar.amounts))
-    used = [name for name in components if any(dict(bar.amounts).get(name) for bar in bars)]
+    used = list(dict.fromkeys(name for bar in bars for name, amount in bar.amounts if amount))
     colours = {name: _COLOURS[index % len(_COLOURS)] for index, name in enumerate(used)}
     scale = Decimal(WIDTH - _LEFT - _RIGHT) / max([bar.total for bar in bars] + [Decimal(1)])
     rows = -(-len(used) // _LEGEND_COLUMNS)
