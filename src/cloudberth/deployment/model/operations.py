@@ -128,8 +128,8 @@ class State(Section):
     """s3 (AWS), azurerm (Azure), gcs (Google Cloud): a versioned, locked bucket or storage account. local: a
     file in the workspace, for trials."""
     bucket: Annotated[Bucket | None, Field(examples=["example-terraform-state"])] = None
-    """Bucket of the state; on Azure the storage account. Default: <name>-state-<account>, which `berth up`
-    creates."""
+    """Bucket of the state; on Azure the storage account. Default: one named after the deployment and the
+    account, which `berth up` creates."""
     key: Annotated[str | None, Field(min_length=1, max_length=1024, examples=["dify/production.tfstate"])] = (
         None
     )
