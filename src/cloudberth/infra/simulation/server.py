@@ -14,9 +14,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import shutil
 import socket
-import tempfile
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -32,6 +30,7 @@ from cloudberth.infra.simulation.provider import Objection, SimulatedProvider
 from cloudberth.infra.simulation.registry import PROVIDERS, Registration
 from cloudberth.infra.simulation.rules import Complaint
 from cloudberth.infra.simulation.schema import ProviderSchema
+from cloudberth.infra.simulation.sockets import socket_folder
 from cloudberth.infra.simulation.values import Value, encode, from_message
 
 ERROR: Final = 1
@@ -315,8 +314,11 @@ class Serving:
 @contextlib.contextmanager
 def serve(names: Sequence[str] = tuple(PROVIDERS)) -> Iterator[Serving]:
     """Serve providers from this process until the block ends."""
-    # Unix socket paths are limited to about 100 bytes, so the folder's name is kept short.
-    folder = FilePath(tempfile.mkdtemp(prefix="berth-s"))
+    with socket_folder("berth-s") as folder:
+        yield from _serve(names, folder)
+
+
+def _serve(names: Sequence[str], folder: FilePath) -> Iterator[Serving]:
     pool = ThreadPoolExecutor(max_workers=WORKERS, thread_name_prefix="simulated-provider")
     accounts = [SimulatedAccount(name, PROVIDERS[name]) for name in names]
     fronts: list[_Front] = []
@@ -331,7 +333,6 @@ def serve(names: Sequence[str] = tuple(PROVIDERS)) -> Iterator[Serving]:
         for front in fronts:
             front.close()
         pool.shutdown(wait=False, cancel_futures=True)
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _reattach(fronts: Sequence[_Front]) -> dict[str, Any]:

@@ -21,7 +21,6 @@ import shlex
 import signal
 import ssl
 import sys
-import tempfile
 import threading
 import time
 from collections.abc import Sequence
@@ -34,6 +33,7 @@ import grpc
 from cloudberth.errors import EngineMissing
 from cloudberth.infra.simulation.registry import PROVIDERS
 from cloudberth.infra.simulation.server import WORKERS, SimulatedAccount, grpc_server
+from cloudberth.infra.simulation.sockets import socket_folder
 
 COOKIE: Final = "d602bf8f470bc67ca7faa0386276bbdd4330efaf76d1a219cb4d6991ca9872b2"
 """What Terraform sets in TF_PLUGIN_MAGIC_COOKIE, so that a plugin started by hand can say what it is."""
@@ -133,7 +133,7 @@ def run_plugin(name: str, folder: Path, delay: float = 0.0) -> int:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     ended = threading.Event()
     threading.Thread(target=_watch_parent, args=(os.getppid(), ended), daemon=True).start()
-    with tempfile.TemporaryDirectory(prefix="berth-p") as sockets:
+    with socket_folder("berth-p") as sockets:
         address = f"{sockets}/s"
         pool = ThreadPoolExecutor(max_workers=WORKERS)
         server = grpc_server(SimulatedAccount(name, PROVIDERS[name], delay).service(), pool, ended.set)
