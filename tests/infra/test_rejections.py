@@ -111,8 +111,10 @@ def test_every_error_is_told(any_engine: Engine, write: Write) -> None:
 
 
 def test_a_provider_that_is_not_simulated(any_engine: Engine, write: Write) -> None:
-    head = 'terraform {\n  required_providers {\n    random = { source = "hashicorp/random" }\n  }\n}\n'
-    folder = write('resource "random_id" "x" {\n  byte_length = 4\n}\n', head=head)
-    with pytest.raises(Rejected, match="hashicorp/random") as caught:
+    head = 'terraform {\n  required_providers {\n    vault = { source = "hashicorp/vault" }\n  }\n}\n'
+    folder = write('resource "vault_token" "x" {\n  ttl = "1h"\n}\n', head=head)
+    with pytest.raises(Rejected, match="hashicorp/vault") as caught:
         rehearse_plan(folder, engine=any_engine)
-    assert caught.value.hint == "rehearsals simulate these providers only: aws 6.69.1"
+    assert caught.value.hint.startswith(
+        "rehearsals simulate these providers only: aws 6.69.1, azurerm 5.10.0"
+    )
