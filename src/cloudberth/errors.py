@@ -10,9 +10,18 @@
     │   ├── EngineMissing          no usable Terraform, or an extra is not installed
     │   └── Rejected               Terraform or a provider said no: all its diagnostics, with file and line
     └── BackendError               a runtime backend (storage, vector, cache, cloud API): kind and retry
-        ├── NotFound               also a FileNotFoundError
+        ├── NotFound               the thing asked for is not there; also a FileNotFoundError
+        │   └── BucketNotFound     nor is the bucket (container, volume) it would be in
         ├── PermissionDenied       also a PermissionError
-        └── Unavailable            also a ConnectionError
+        │   └── ExpiredCredentials a token or signature is too old
+        ├── PreconditionFailed     it exists already, or was changed meanwhile; also a FileExistsError
+        ├── WrongRegion            the bucket is elsewhere
+        ├── InvalidRange           the range starts behind the end
+        ├── Unsupported            this backend cannot do that; also a NotImplementedError
+        ├── Throttled              too many requests; retrying can help
+        ├── CorruptData            what arrived is not what was sent; retrying can help
+        └── Unavailable            also a ConnectionError; retrying can help
+            └── TimedOut           also a TimeoutError
 
 The message of each is one line of *what*, prefixed by *where*; the *hint* says what to do.
 """
@@ -108,12 +117,20 @@ class Kind(StrEnum):
     CONFLICT = "conflict"
     RATE_LIMITED = "rate_limited"
     UNAVAILABLE = "unavailable"
+    CORRUPT = "corrupt"
+    UNSUPPORTED = "unsupported"
     INVALID = "invalid"
     UNEXPECTED = "unexpected"
 
 
 class BackendError(CloudberthError):
-    """A backend failed. retryable: whether the same call may succeed later."""
+    """A backend failed. retryable: whether the same call may succeed later.
+
+    retry_after: seconds that the server asked us to wait. code: the vendor's own word (``NoSuchKey``).
+    """
+
+    retry_after: float | None = None
+    code: str = ""
 
     def __init__(
         self, what: str, *, kind: Kind, retryable: bool = False, where: str = "", hint: str = ""
@@ -130,6 +147,10 @@ class NotFound(BackendError, FileNotFoundError):
         BackendError.__init__(self, what, kind=Kind.NOT_FOUND, where=where, hint=hint)
 
 
+class BucketNotFound(NotFound):
+    """The bucket, container or volume does not exist."""
+
+
 class PermissionDenied(BackendError, PermissionError):
     """The credentials do not allow this."""
 
@@ -137,8 +158,61 @@ class PermissionDenied(BackendError, PermissionError):
         BackendError.__init__(self, what, kind=Kind.PERMISSION, where=where, hint=hint)
 
 
+class ExpiredCredentials(PermissionDenied):
+    """A token or signature is too old; new credentials help, the same ones never will."""
+
+
+class PreconditionFailed(BackendError, FileExistsError):
+    """The thing exists already, or is not the one that was expected."""
+
+    def __init__(self, what: str, *, where: str = "", hint: str = "") -> None:
+        BackendError.__init__(self, what, kind=Kind.CONFLICT, where=where, hint=hint)
+
+
+class WrongRegion(BackendError):
+    """The bucket is in another region; the hint names it when the vendor says so."""
+
+    def __init__(self, what: str, *, where: str = "", hint: str = "") -> None:
+        super().__init__(what, kind=Kind.INVALID, where=where, hint=hint)
+
+
+class InvalidRange(BackendError, ValueError):
+    """The range of bytes starts at or behind the end."""
+
+    def __init__(self, what: str, *, where: str = "", hint: str = "") -> None:
+        BackendError.__init__(self, what, kind=Kind.INVALID, where=where, hint=hint)
+
+
+class Unsupported(BackendError, NotImplementedError):
+    """This backend has no such ability."""
+
+    def __init__(self, what: str, *, where: str = "", hint: str = "") -> None:
+        BackendError.__init__(self, what, kind=Kind.UNSUPPORTED, where=where, hint=hint)
+
+
+class Throttled(BackendError):
+    """Too many requests. retry_after: seconds that the server asked for."""
+
+    def __init__(
+        self, what: str, *, retry_after: float | None = None, where: str = "", hint: str = ""
+    ) -> None:
+        super().__init__(what, kind=Kind.RATE_LIMITED, retryable=True, where=where, hint=hint)
+        self.retry_after = retry_after
+
+
+class CorruptData(BackendError):
+    """What arrived is not what was sent: too short, or with another checksum."""
+
+    def __init__(self, what: str, *, where: str = "", hint: str = "") -> None:
+        super().__init__(what, kind=Kind.CORRUPT, retryable=True, where=where, hint=hint)
+
+
 class Unavailable(BackendError, ConnectionError):
     """The backend cannot be reached or does not answer; retrying can help."""
 
     def __init__(self, what: str, *, where: str = "", hint: str = "") -> None:
         BackendError.__init__(self, what, kind=Kind.UNAVAILABLE, retryable=True, where=where, hint=hint)
+
+
+class TimedOut(Unavailable, TimeoutError):
+    """No answer in time; retrying can help."""

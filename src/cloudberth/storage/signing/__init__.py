@@ -1,0 +1,1 @@
+"""How vendors sign requests. Each module is one scheme: pure, without I/O, checked against the vendor's own SDK."""
