@@ -26,6 +26,8 @@ PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY")
 LOOPBACK_NAMES = {"localhost", "localhost.localdomain", "ip6-localhost", ""}
 # Whatever would let a test reach a real account, or make it pass here and fail elsewhere.
 FOREIGN = ("AWS_", "AZURE_", "ARM_", "GOOGLE_", "CLOUDSDK_", "ALIBABA_CLOUD_", "ALICLOUD_", "TF_", "BERTH_")
+# Where a server for tests is, when it is in no usual place.
+KEPT = {"BERTH_AZURITE"}
 
 _attempts: list[str] = []
 
@@ -75,7 +77,7 @@ def _guard(event: str, arguments: tuple[Any, ...]) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     """Shut the network and clean the environment, before any test module is imported."""
-    for name in [name for name in os.environ if name.startswith(FOREIGN)]:
+    for name in [name for name in os.environ if name.startswith(FOREIGN) and name not in KEPT]:
         del os.environ[name]
     for name in PROXIES:
         os.environ[name] = os.environ[name.lower()] = DEAD_PROXY
