@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from http import HTTPStatus
 from types import TracebackType
-from typing import BinaryIO, Self
+from typing import Protocol, Self
 from urllib.parse import unquote_to_bytes
 
 BODY_KEPT = 64 * 1024
@@ -80,6 +80,14 @@ class Response:
     status: int
     headers: dict[str, str] = field(default_factory=dict)
     body: bytes | memoryview = b""
+
+
+class Stream(Protocol):
+    """What a request is read from."""
+
+    def read(self, size: int = -1, /) -> bytes: ...
+
+    def readline(self, size: int = -1, /) -> bytes: ...
 
 
 Handler = Callable[[Request], Response]
@@ -159,7 +167,7 @@ class HttpServer:
             with self._lock:
                 self._connections.discard(connection)
 
-    def _exchange(self, connection: socket.socket, stream: BinaryIO) -> bool:
+    def _exchange(self, connection: socket.socket, stream: Stream) -> bool:
         """Read one request and answer it; whether the connection goes on."""
         line = stream.readline(1 << 20)
         if not line.strip():
@@ -186,7 +194,7 @@ class HttpServer:
             return Response(500, {}, f"the double crashed: {error!r}".encode())
 
 
-def _headers(stream: BinaryIO) -> Iterator[tuple[str, str]]:
+def _headers(stream: Stream) -> Iterator[tuple[str, str]]:
     found: dict[str, str] = {}
     while (line := stream.readline(1 << 20)) not in {b"\r\n", b"\n", b""}:
         name, _, value = line.decode("latin-1").partition(":")
@@ -195,7 +203,7 @@ def _headers(stream: BinaryIO) -> Iterator[tuple[str, str]]:
     yield from found.items()
 
 
-def _body(stream: BinaryIO, headers: Mapping[str, str]) -> bytes:
+def _body(stream: Stream, headers: Mapping[str, str]) -> bytes:
     if "chunked" not in headers.get("transfer-encoding", "").lower():
         return _exactly(stream, int(headers.get("content-length") or 0))
     pieces = []
@@ -207,7 +215,7 @@ def _body(stream: BinaryIO, headers: Mapping[str, str]) -> bytes:
     return b"".join(pieces)
 
 
-def _exactly(stream: BinaryIO, size: int) -> bytes:
+def _exactly(stream: Stream, size: int) -> bytes:
     data = stream.read(size)
     if len(data) != size:
         raise OSError("the request was cut short")

@@ -425,7 +425,7 @@ def crc64(data: bytes) -> int:
 def _compiled() -> Callable[[bytes], int] | None:
     try:
         import crcmod
-        import crcmod._crcfunext  # absent where it was installed without a compiler
+        import crcmod._crcfunext  # type: ignore[import-not-found]  # absent where it was installed without a compiler
     except ImportError:
         return None
     function: Callable[[bytes], int] = crcmod.mkCrcFun(
