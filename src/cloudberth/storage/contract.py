@@ -244,7 +244,12 @@ class Backend(ABC):
 
     @abstractmethod
     def list(
-        self, prefix: str = "", *, delimiter: str = "", after: str = "", cursor: str | None = None,
+        self,
+        prefix: str = "",
+        *,
+        delimiter: str = "",
+        after: str = "",
+        cursor: str | None = None,
         limit: int = 1000,
     ) -> Page:
         """One page of the keys that start with `prefix`, those after the key `after` only.

@@ -64,7 +64,9 @@ def backend_class(type_id: str) -> type[OpenableBackend]:
                 reference = point.value
     if reference is None:
         raise InvalidInput(
-            f"there is no storage type {type_id!r}", where="STORAGE_TYPE", hint=f"there are: {', '.join(types())}"
+            f"there is no storage type {type_id!r}",
+            where="STORAGE_TYPE",
+            hint=f"there are: {', '.join(types())}",
         )
     module, _, name = reference.partition(":")
     found: type[OpenableBackend] = getattr(import_module(module), name)

@@ -80,7 +80,9 @@ class Settings(BaseModel):
         found = []
         for problem in error.errors(include_input=False, include_url=False):
             name = str(problem["loc"][0]) if problem["loc"] else ""
-            said = "is not set" if problem["type"] == "missing" else problem["msg"].removeprefix("Value error, ")
+            said = (
+                "is not set" if problem["type"] == "missing" else problem["msg"].removeprefix("Value error, ")
+            )
             found.append(f"{by_name.get(name, name)} {said}".strip())
         return found
 
