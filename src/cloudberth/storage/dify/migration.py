@@ -1,0 +1,295 @@
+"""Moving a whole Dify installation between two stores, in an order in which nothing can be lost.
+
+1. Every object is moved (the keys that Dify's own command leaves out, and unknown ones, too) and verified.
+2. Every row of the database that names an object is held to the destination; every workspace's private key
+   is read from there and compared with its public key. When something is missing: refused, nothing changed.
+3. The storage type of the checked rows is changed in one transaction, which fails when there is a row that
+   was never checked; then it goes round once more, for what was uploaded meanwhile.
+
+The source is never changed. Whatever the run dies of, running it again goes on: objects that are there
+already are not moved again, and rows that were changed already are not changed again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+from cloudberth.errors import InvalidInput, NotFound, Refused
+from cloudberth.storage.dify.checking import Checked, Checker, KeyProblem, Trouble, tenant_keys
+from cloudberth.storage.dify.database import DifyDatabase, NewRows
+from cloudberth.storage.dify.layout import Census, Criticality, census, kind_of
+from cloudberth.storage.dify.report import Report
+from cloudberth.storage.storage import Storage
+
+PASSES = 5
+SECRET_KEY = ".dify_secret_key"  # noqa: S105 - the name of an object
+SAME_FOLDER = frozenset({"local", "opendal"})
+"""Types that an installation on a disk has used over time for one and the same folder."""
+
+
+@dataclass(frozen=True, slots=True)
+class Moved:
+    """What a mover did (or, in a dry run, would do). present: objects that were there already.
+
+    failed: (key, reason), every one of them.
+    """
+
+    objects: int = 0
+    bytes: int = 0
+    present: int = 0
+    failed: Sequence[tuple[str, str]] = ()
+
+
+class Mover(Protocol):
+    """Copies every object of one store to another, verified, and skips what is there already."""
+
+    def __call__(self, source: Storage, destination: Storage, *, dry_run: bool) -> Moved: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Choices:
+    """What the caller wants. deep: compare contents with the hashes in the database.
+
+    allow_lost: finish although rows name objects that are in neither store (they keep their storage type).
+    """
+
+    dry_run: bool = False
+    deep: bool = False
+    keep_storage_type: bool = False
+    allow_lost: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What Dify's variables say that matters here. secret_key: SECRET_KEY is set.
+
+    keys_elsewhere: name of the key provider when the workspaces' private keys are not in the bucket.
+    """
+
+    secret_key: bool = True
+    keys_elsewhere: str = ""
+
+
+@dataclass
+class Outcome:
+    """How it went, as far as it went."""
+
+    dry_run: bool
+    census: Census = field(default_factory=Census)
+    moved: Moved = Moved()
+    checked: Checked = field(default_factory=Checked)
+    tenants: int = 0
+    keys: list[KeyProblem] = field(default_factory=list)
+    rows_by_type: dict[str, int] = field(default_factory=dict)
+    old_types: tuple[str, ...] = ()
+    new_type: str = ""
+    to_change: int = 0
+    changed: int = 0
+    passes: int = 0
+    warnings: list[str] = field(default_factory=list)
+
+    def warn(self, text: str) -> None:
+        if text not in self.warnings:
+            self.warnings.append(text)
+
+    @property
+    def refusals(self) -> list[str]:
+        """Why this may not finish, most important first; empty when it may (lost objects not counted)."""
+        found = [
+            f"workspace {problem.tenant}: {problem.state}" for problem in self.keys if problem.state.fatal
+        ]
+        for trouble in (Trouble.NOT_MOVED, Trouble.OTHER_SIZE, Trouble.OTHER_CONTENT):
+            if count := self.checked.troubles[trouble]:
+                found.append(f"{count} rows: {trouble}")
+        return found
+
+
+class Migration:
+    """One run. tell: takes a line for people whenever something begins or ends."""
+
+    def __init__(
+        self,
+        source: Storage,
+        destination: Storage,
+        database: DifyDatabase,
+        mover: Mover,
+        report: Report,
+        choices: Choices = Choices(),
+        facts: Facts = Facts(),
+        tell: Callable[[str], object] = str,
+    ) -> None:
+        if source.place == destination.place:
+            raise InvalidInput("source and destination are the same place", where=source.place)
+        self.source = source
+        self.destination = destination
+        self.database = database
+        self.mover = mover
+        self.report = report
+        self.choices = choices
+        self.facts = facts
+        self.tell = tell
+        old = SAME_FOLDER if source.type in SAME_FOLDER else frozenset({source.type})
+        self.outcome = Outcome(
+            choices.dry_run, old_types=tuple(sorted(old - {destination.type})), new_type=destination.type
+        )
+
+    def run(self) -> Outcome:
+        """Do it. Raises Refused when something is missing, with everything in the report."""
+        self._look_around()
+        if self.choices.dry_run:
+            self._rehearse()
+            return self.outcome
+        self.database.lock()
+        while True:
+            self.outcome.passes += 1
+            self._move()
+            self._check(self.destination, self.source)
+            if self._another_pass():
+                continue
+            self._judge()
+            if self.choices.keep_storage_type or self._change():
+                break
+        self._look_back()
+        return self.outcome
+
+    # -- steps -----------------------------------------------------------------------------------------------
+
+    def _look_around(self) -> None:
+        self.tell(f"Counting objects in {self.source.place}")
+        self.outcome.census = census(self.source.list())
+        self.outcome.rows_by_type = self.database.rows_by_type()
+        self.outcome.to_change = self.database.count_to_change(self.outcome.old_types)
+        if sessions := self.database.other_sessions():
+            self.outcome.warn(
+                f"{sessions} other sessions are connected to the database: stop Dify (api, worker, beat) "
+                "first, or what is uploaded meanwhile stays at the source"
+            )
+        others = {
+            kind: count
+            for kind, count in self.outcome.rows_by_type.items()
+            if kind not in {*self.outcome.old_types, self.outcome.new_type}
+        }
+        for kind, count in others.items():
+            self.outcome.warn(
+                f"{count} rows have the storage type {kind}: they are checked and left as they are"
+            )
+        if not self.facts.secret_key and "secret key" not in self.outcome.census.by_kind:
+            self.outcome.warn(
+                f"SECRET_KEY is not set and there is no {SECRET_KEY}: Dify makes one when it starts, "
+                "and sessions and signed URLs end"
+            )
+
+    def _rehearse(self) -> None:
+        self.outcome.moved = self.mover(self.source, self.destination, dry_run=True)
+        self._check(self.source, self.destination)
+
+    def _move(self) -> None:
+        self.tell(f"Moving to {self.destination.place}" + self._pass_name())
+        self.outcome.moved = _sum(
+            self.outcome.moved, self.mover(self.source, self.destination, dry_run=False)
+        )
+        lasting = [
+            (key, reason)
+            for key, reason in self.outcome.moved.failed
+            if kind_of(key).criticality is not Criticality.TRANSIENT
+        ]
+        if lasting:
+            key, reason = lasting[0]
+            raise Refused(
+                f"{len(lasting)} objects could not be moved, the first of them {key}: {reason}",
+                where=self.destination.place,
+                hint="the database was not changed; run the same command again",
+            )
+
+    def _check(self, listed: Storage, other: Storage) -> None:
+        self.tell("Checking the database against the objects" + self._pass_name())
+        self.report.begin_pass()
+        moved = listed is self.destination
+        checker = Checker(listed, other, self.report.problem, moved=moved, deep=self.choices.deep)
+        if moved:
+            self.database.begin_check()
+        self.outcome.checked = checker.rows(self.database, remember=moved)
+        if self.facts.keys_elsewhere:
+            self.outcome.warn(
+                f"the workspaces' private keys are in {self.facts.keys_elsewhere}: they were not checked"
+            )
+            return
+        stores = (self.destination,) if moved else (self.source, self.destination)
+        self.outcome.tenants, self.outcome.keys = tenant_keys(self.database, stores)
+        if moved:
+            self._check_secret_key()
+
+    def _check_secret_key(self) -> None:
+        try:
+            original = self.source.load(SECRET_KEY)
+        except NotFound:
+            return
+        if self.destination.load(SECRET_KEY) != original:
+            raise Refused(
+                f"{SECRET_KEY} is another one at the destination",
+                where=self.destination.place,
+                hint="Dify was started there before: delete that object, then run this again",
+            )
+
+    def _another_pass(self) -> bool:
+        """Whether something was uploaded while we moved, so that moving once more can help."""
+        return bool(self.outcome.checked.troubles[Trouble.NOT_MOVED]) and self.outcome.passes < 2
+
+    def _judge(self) -> None:
+        refusals = self.outcome.refusals
+        lost = self.outcome.checked.troubles[Trouble.LOST]
+        if lost and not self.choices.allow_lost:
+            refusals.append(f"{lost} rows: {Trouble.LOST}")
+        if not refusals:
+            return
+        hint = "the objects are moved, the database was not changed"
+        if any(problem.state.fatal for problem in self.outcome.keys):
+            hint += "; put the private keys back (privkeys/{workspace}/private.pem), then run this again"
+        elif lost and not self.choices.allow_lost:
+            hint += "; --allow-lost finishes without them"
+        if self.report.folder is not None:
+            hint += f"; all of it is in {self.report.folder}"
+        raise Refused("; ".join(refusals[:5]), where=self.destination.place, hint=hint)
+
+    def _change(self) -> bool:
+        """Change the rows' type; False when there are new rows, and another pass is needed."""
+        old, new = self.outcome.old_types, self.outcome.new_type
+        self.tell(f"Changing upload_files from {', '.join(old) or 'nothing'} to {new}")
+        try:
+            with self.database.change(old, new) as rows:
+                changed = self.report.rollback(rows, new)
+        except NewRows as found:
+            self.outcome.warn(f"{found.count} rows were written while this ran: Dify is in use")
+            if self.outcome.passes >= PASSES:
+                raise Refused(
+                    "files are uploaded faster than they can be moved and checked",
+                    where=self.database.settings.place,
+                    hint="stop Dify (api, worker, beat), then run this again",
+                ) from None
+            return False
+        self.outcome.changed += changed
+        return True
+
+    def _look_back(self) -> None:
+        if since := self.database.rows_since_start():
+            self.outcome.warn(
+                f"Dify wrote {since} files to the old store while this ran: when it runs with the new "
+                "settings, run this once more"
+            )
+
+    def _pass_name(self) -> str:
+        return f" (pass {self.outcome.passes})" if self.outcome.passes > 1 else ""
+
+
+def _sum(before: Moved, now: Moved) -> Moved:
+    return Moved(before.objects + now.objects, before.bytes + now.bytes, now.present, now.failed)
+
+
+def report_folder(chosen: Path | None, dry_run: bool) -> Path | None:
+    """Where the report goes: a dry run leaves nothing behind unless it was asked to."""
+    from cloudberth.storage.dify.report import default_folder
+
+    return chosen if chosen or dry_run else default_folder()
