@@ -3,7 +3,7 @@
 It does what a vendor's front end does and no more: keep-alive, ``Expect: 100-continue``, chunked request
 bodies, HEAD without a body. Paths and queries are never normalised. A request target may be absolute
 (``GET http://bucket.vendor.com/key``): vendors' SDKs are pointed at a double as at a proxy, so that the host
-name they sign stays the true one.
+name they sign stays the true one; a tunnel (CONNECT) ends here too.
 """
 
 from __future__ import annotations
@@ -174,6 +174,10 @@ class HttpServer:
             return False
         method, target, version = line.decode("latin-1").split()
         headers = dict(_headers(stream))
+        if method == "CONNECT":
+            # A tunnel to the vendor: it ends here, and what comes through it is plain HTTP.
+            connection.sendall(b"HTTP/1.1 200 Connection established\r\n\r\n")
+            return True
         if headers.get("expect", "").lower() == "100-continue":
             connection.sendall(b"HTTP/1.1 100 Continue\r\n\r\n")
         body = _body(stream, headers)

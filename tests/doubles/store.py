@@ -13,6 +13,7 @@ import time
 from bisect import bisect_left, insort
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from secrets import token_hex
 
 MIB = 1024 * 1024
@@ -58,7 +59,7 @@ class Stored:
     storage_class: str = "STANDARD"
     parts: int = 0
 
-    @property
+    @cached_property
     def crc64(self) -> str:
         """CRC-64/XZ of the content as the vendors write it, in decimal."""
         return str(crc64(self.data))
@@ -76,6 +77,11 @@ class StoredPart:
     data: bytes
     etag: str
     modified: float
+
+    @cached_property
+    def crc64(self) -> str:
+        """As of an object."""
+        return str(crc64(self.data))
 
 
 @dataclass
@@ -134,7 +140,7 @@ class Store:
         self.users: dict[str, User] = {}
         self.buckets: dict[str, Bucket] = {}
         self.part_min = PART_MIN
-        self._lock = threading.RLock()
+        self.lock = threading.RLock()
 
     # -- users and buckets -----------------------------------------------------------------------------------
 
@@ -154,7 +160,7 @@ class Store:
         return user
 
     def create_bucket(self, name: str, region: str, owner: str) -> Bucket:
-        with self._lock:
+        with self.lock:
             existing = self.buckets.get(name)
             if existing is not None:
                 code = "BucketAlreadyOwnedByYou" if existing.owner == owner else "BucketAlreadyExists"
@@ -184,7 +190,7 @@ class Store:
         _check_key(key)
         if len(data) > 5 * GIB and not parts:
             raise Refusal("EntityTooLarge", 400)
-        with self._lock:
+        with self.lock:
             self._check_condition(bucket, key, absent, match)
             stored = Stored(
                 key, bytes(data), etag or hashlib.md5(data).hexdigest(), self.clock(),
@@ -210,7 +216,7 @@ class Store:
 
     def delete(self, bucket: Bucket, key: str) -> bool:
         """Delete an object; whether there was one."""
-        with self._lock:
+        with self.lock:
             if bucket.objects.pop(key, None) is None:
                 return False
             raw = key.encode("utf-8", "surrogateescape")
@@ -235,7 +241,7 @@ class Store:
         behind = after.encode("utf-8", "surrogateescape")
         fold = delimiter.encode("utf-8", "surrogateescape")
         entries: list[Stored | str] = []
-        with self._lock:
+        with self.lock:
             keys = bucket.sorted_keys
             at = bisect_left(keys, max(start, behind))
             while at < len(keys) and keys[at].startswith(start):
@@ -273,7 +279,7 @@ class Store:
             dict(metadata or {}),
             storage_class,
         )
-        with self._lock:
+        with self.lock:
             bucket.uploads[upload.id] = upload
         return upload
 
@@ -288,7 +294,7 @@ class Store:
     def put_part(self, bucket: Bucket, key: str, upload_id: str, number: int, data: bytes) -> StoredPart:
         if not 1 <= number <= MAX_PARTS:
             raise Refusal("InvalidArgument", 400, "Part number must be an integer between 1 and 10000.")
-        with self._lock:
+        with self.lock:
             upload = self.upload(bucket, key, upload_id)
             part = StoredPart(number, bytes(data), hashlib.md5(data).hexdigest(), self.clock())
             upload.parts[number] = part
@@ -299,7 +305,7 @@ class Store:
         absent: bool = False, match: str | None = None,
     ) -> Stored:  # fmt: skip
         """parts: numbers and etags in ascending order; every part but the last has the least size."""
-        with self._lock:
+        with self.lock:
             upload = self.upload(bucket, key, upload_id)
             numbers = [number for number, _ in parts]
             if not parts:
@@ -326,7 +332,7 @@ class Store:
             return stored
 
     def abort_upload(self, bucket: Bucket, key: str, upload_id: str) -> None:
-        with self._lock:
+        with self.lock:
             self.upload(bucket, key, upload_id)
             del bucket.uploads[upload_id]
 
@@ -335,7 +341,7 @@ class Store:
     ) -> tuple[tuple[Upload, ...], bool]:
         """Uploads behind (key, id), by key and id; and whether there are more."""
         mark = (after[0].encode("utf-8", "surrogateescape"), after[1])
-        with self._lock:
+        with self.lock:
             found = sorted(
                 (
                     ((upload.key.encode("utf-8", "surrogateescape"), upload.id), upload)
@@ -352,7 +358,7 @@ class Store:
         self, upload: Upload, after: int = 0, limit: int = 1000
     ) -> tuple[tuple[StoredPart, ...], bool]:
         """Parts behind a number, in order; and whether there are more."""
-        with self._lock:
+        with self.lock:
             rest = [upload.parts[number] for number in sorted(upload.parts) if number > after]
         return tuple(rest[:limit]), len(rest) > limit
 
