@@ -113,7 +113,7 @@ class Storage:
         chosen = attributes or Attributes(
             content_type=content_type or _guessed_type(key),
             metadata=dict(metadata or {}),
-            storage_class=self._class_name(storage_class),
+            storage_class=self.class_name(storage_class),
         )
         return uploads.save(
             self.backend,
@@ -127,7 +127,13 @@ class Storage:
         )
 
     def copy(
-        self, source: str, key: str, *, origin: Storage | None = None, attributes: Attributes | None = None
+        self,
+        source: str,
+        key: str,
+        *,
+        origin: Storage | None = None,
+        attributes: Attributes | None = None,
+        progress: Progress | None = None,
     ) -> Written:
         """Copy an object to a key here: on the server where it can, else through this machine, streamed.
 
@@ -141,6 +147,7 @@ class Storage:
             attributes,
             part_size=self.options.part_size,
             threads=self._threads,
+            progress=progress,
         )
 
     def move(self, source: str, key: str) -> None:
@@ -348,7 +355,8 @@ class Storage:
             return entry
         return replace(entry, key=entry.key[len(self.prefix) :])
 
-    def _class_name(self, wanted: StorageClass | str | None) -> str | None:
+    def class_name(self, wanted: StorageClass | str | None) -> str | None:
+        """The store's own name of a tier; another text is taken to be one already. Raises Unsupported."""
         if wanted is None:
             return None
         try:

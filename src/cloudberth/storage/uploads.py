@@ -244,6 +244,7 @@ def copy(
     *,
     part_size: int,
     threads: Executor,
+    progress: Report | None = None,
 ) -> Written:
     """Copy an object: on the server where that works, else streamed through this machine."""
     same = origin is target
@@ -264,7 +265,10 @@ def copy(
                 return _copy_by_parts(origin, source, target, key, attributes, threads)
     with ResumingReader(origin, source) as reader:
         kept = attributes or portable(reader.info.attributes, origin.capabilities, target.capabilities)
-        return save(target, key, reader.chunks(MIB), kept, Condition(), part_size=part_size, threads=threads)
+        data = reader.chunks(MIB)
+        return save(
+            target, key, data, kept, Condition(), part_size=part_size, threads=threads, progress=progress
+        )
 
 
 def _copy_by_parts(
