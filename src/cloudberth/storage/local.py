@@ -287,7 +287,7 @@ class Local(OpenableBackend):
             os.close(descriptor)
 
     def finish_upload(
-        self, key: str, upload: str, parts: Sequence[Part], attributes: Attributes = Attributes(),  # noqa: ARG002
+        self, key: str, upload: str, parts: Sequence[Part], attributes: Attributes = Attributes(),
         condition: Condition = Condition(),
     ) -> Written:  # fmt: skip
         return self._uploads.finish(key, upload, parts, condition)

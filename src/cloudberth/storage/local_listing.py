@@ -11,8 +11,7 @@ from __future__ import annotations
 import os
 from bisect import bisect_left
 from collections.abc import Callable, Iterator
-from contextlib import suppress
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from cloudberth.storage.local_names import AREA, ODD, key_of_odd, odd, successor
 from cloudberth.storage.local_tree import Blocked, Link, Tree
@@ -21,16 +20,14 @@ NAMES_AT_ONCE = 50_000
 _LOST = b"lost+found/"
 
 
-@dataclass(frozen=True, slots=True)
-class File:
+class File(NamedTuple):
     """A file that a walk met. key: UTF-8 bytes."""
 
     key: bytes
     facts: os.stat_result
 
 
-@dataclass(frozen=True, slots=True)
-class Fold:
+class Fold(NamedTuple):
     """Keys up to a delimiter."""
 
     key: bytes
@@ -79,10 +76,15 @@ class Walk:
         self._folders = [_Folder(b"")]
 
     def next(self, floor: bytes) -> tuple[bytes, os.stat_result] | None:
-        """The next file at or above `floor` (a path below the start); None at the end."""
+        """The next file at or above `floor` (a path below the start), any when empty; None at the end."""
         while self._folders:
             folder = self._folders[-1]
-            name = self._next_name(folder, floor)
+            name: bytes | None
+            if not floor and folder.descriptor >= 0 and folder.at < len(folder.names):
+                name = folder.names[folder.at]
+                folder.at += 1
+            else:
+                name = self._next_name(folder, floor)
             if name is None:
                 self._leave()
                 continue
@@ -94,8 +96,10 @@ class Walk:
             if name[-1] == 47:
                 self._folders.append(_Folder(path))
                 continue
-            with suppress(FileNotFoundError):
+            try:
                 return path, os.stat(name, dir_fd=folder.descriptor, follow_symlinks=False)
+            except FileNotFoundError:
+                continue
         return None
 
     def rest(self) -> None:
@@ -206,23 +210,19 @@ class Listing:
     def _merged(self, floor: bytes, until: bytes | None) -> Iterator[File | Fold]:
         plain, odd_one = self._next_plain(floor), self._next_odd(floor, until)
         while plain is not None or odd_one is not None:
-            first = min((one for one in (plain, odd_one) if one is not None), key=lambda one: one.key)
-            folded = self._folded(first.key)
-            if folded:
-                yield Fold(folded)
-                floor = successor(folded)
-            else:
-                yield first
-                floor = first.key + b"\0"
+            first = plain if odd_one is None or (plain and plain.key <= odd_one.key) else odd_one
+            assert first is not None
+            folded = self._folded(first.key) if self._delimiter else b""
+            floor = successor(folded) if folded else first.key + b"\0"
+            yield Fold(folded) if folded else first
             if plain is not None and plain.key < floor:
-                plain = self._next_plain(floor)
+                # The walk stands behind this key anyway; it has to be told only what to leave out.
+                plain = self._next_plain(floor if folded else b"")
             if odd_one is not None and odd_one.key < floor:
                 odd_one = self._next_odd(floor, until)
 
     def _folded(self, key: bytes) -> bytes:
         """The key up to the delimiter behind the prefix; empty when there is none."""
-        if not self._delimiter:
-            return b""
         at = key.find(self._delimiter, len(self._prefix))
         return key[: at + len(self._delimiter)] if at >= 0 else b""
 
