@@ -111,7 +111,7 @@ class Storage:
         PreconditionFailed instead of replacing something else.
         """
         chosen = attributes or Attributes(
-            content_type=content_type or _guessed_type(key),
+            content_type=content_type or guessed_type(key),
             metadata=dict(metadata or {}),
             storage_class=self.class_name(storage_class),
         )
@@ -379,7 +379,7 @@ def _slashes(key: str, start: int) -> Iterator[int]:
         at = key.find("/", at + 1)
 
 
-def _guessed_type(key: str) -> str | None:
+def guessed_type(key: str) -> str | None:
     from mimetypes import guess_type
 
     return guess_type(key, strict=False)[0]
