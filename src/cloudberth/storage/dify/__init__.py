@@ -7,6 +7,7 @@
     database.py     what the database says: files, tenants; the one change that is made to it
     tenant_keys.py  whether a tenant's private key belongs to its public key
     checking.py     database against bucket, both in the order of keys, in constant memory
+    outcome.py      what a migration is told, and what it has to tell
     migration.py    the order of it all: move, check, change, or refuse
     report.py       what is kept of a run: summary, problems, the way back
 """

@@ -123,12 +123,21 @@ class Checker:
             else:
                 pairs = ((reference, None) for reference in references)
             for batch in batches(pairs):
-                here = list(threads.map(self._is_here, batch))
+                # Most rows need no request: only the others are worth a thread.
+                asked = iter(threads.map(self._is_here, [pair for pair in batch if not self._fits(pair)]))
+                here = [True if self._fits(pair) else next(asked) for pair in batch]
                 if remember:
                     rows = [reference for reference, _ in batch]
                     database.remember(list(zip(rows, here, strict=True)))
                 self.result.rows.update(reference.table for reference, _ in batch)
         return self.result
+
+    def _fits(self, pair: Pair) -> bool:
+        """Whether the list alone says that all is well."""
+        reference, info = pair
+        if info is None or (self._deep and reference.hash):
+            return False
+        return reference.size is None or reference.size == info.size
 
     def _is_here(self, pair: Pair) -> bool:
         """Whether the object is where it has to be; problems go to the sink."""

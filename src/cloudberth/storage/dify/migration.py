@@ -12,15 +12,15 @@ already are not moved again, and rows that were changed already are not changed 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Protocol
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any, Protocol
 
-from cloudberth.errors import InvalidInput, NotFound, Refused
-from cloudberth.storage.dify.checking import Checked, Checker, KeyProblem, Trouble, tenant_keys
+from cloudberth.errors import CloudberthError, InvalidInput, NotFound, Refused
+from cloudberth.storage.dify.checking import Checker, Trouble, tenant_keys
 from cloudberth.storage.dify.database import DifyDatabase, NewRows
-from cloudberth.storage.dify.layout import Census, Criticality, census, kind_of
+from cloudberth.storage.dify.layout import Criticality, census, kind_of
+from cloudberth.storage.dify.outcome import Choices, Facts, Moved, Outcome
 from cloudberth.storage.dify.report import Report
 from cloudberth.storage.storage import Storage
 
@@ -29,82 +29,14 @@ SECRET_KEY = ".dify_secret_key"  # noqa: S105 - the name of an object
 SAME_FOLDER = frozenset({"local", "opendal"})
 """Types that an installation on a disk has used over time for one and the same folder."""
 
-
-@dataclass(frozen=True, slots=True)
-class Moved:
-    """What a mover did (or, in a dry run, would do). present: objects that were there already.
-
-    failed: (key, reason), every one of them.
-    """
-
-    objects: int = 0
-    bytes: int = 0
-    present: int = 0
-    failed: Sequence[tuple[str, str]] = ()
+_DEFAULT = Choices()
+_PLAIN = Facts()
 
 
 class Mover(Protocol):
     """Copies every object of one store to another, verified, and skips what is there already."""
 
     def __call__(self, source: Storage, destination: Storage, *, dry_run: bool) -> Moved: ...
-
-
-@dataclass(frozen=True, slots=True)
-class Choices:
-    """What the caller wants. deep: compare contents with the hashes in the database.
-
-    allow_lost: finish although rows name objects that are in neither store (they keep their storage type).
-    """
-
-    dry_run: bool = False
-    deep: bool = False
-    keep_storage_type: bool = False
-    allow_lost: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Facts:
-    """What Dify's variables say that matters here. secret_key: SECRET_KEY is set.
-
-    keys_elsewhere: name of the key provider when the workspaces' private keys are not in the bucket.
-    """
-
-    secret_key: bool = True
-    keys_elsewhere: str = ""
-
-
-@dataclass
-class Outcome:
-    """How it went, as far as it went."""
-
-    dry_run: bool
-    census: Census = field(default_factory=Census)
-    moved: Moved = Moved()
-    checked: Checked = field(default_factory=Checked)
-    tenants: int = 0
-    keys: list[KeyProblem] = field(default_factory=list)
-    rows_by_type: dict[str, int] = field(default_factory=dict)
-    old_types: tuple[str, ...] = ()
-    new_type: str = ""
-    to_change: int = 0
-    changed: int = 0
-    passes: int = 0
-    warnings: list[str] = field(default_factory=list)
-
-    def warn(self, text: str) -> None:
-        if text not in self.warnings:
-            self.warnings.append(text)
-
-    @property
-    def refusals(self) -> list[str]:
-        """Why this may not finish, most important first; empty when it may (lost objects not counted)."""
-        found = [
-            f"workspace {problem.tenant}: {problem.state}" for problem in self.keys if problem.state.fatal
-        ]
-        for trouble in (Trouble.NOT_MOVED, Trouble.OTHER_SIZE, Trouble.OTHER_CONTENT):
-            if count := self.checked.troubles[trouble]:
-                found.append(f"{count} rows: {trouble}")
-        return found
 
 
 class Migration:
@@ -117,8 +49,8 @@ class Migration:
         database: DifyDatabase,
         mover: Mover,
         report: Report,
-        choices: Choices = Choices(),
-        facts: Facts = Facts(),
+        choices: Choices = _DEFAULT,
+        facts: Facts = _PLAIN,
         tell: Callable[[str], object] = str,
     ) -> None:
         if source.place == destination.place:
@@ -137,11 +69,38 @@ class Migration:
         )
 
     def run(self) -> Outcome:
-        """Do it. Raises Refused when something is missing, with everything in the report."""
+        """Do it. Raises Refused when something is missing. The report is written whatever happens."""
+        started = datetime.now(UTC)
+        result = "failed"
+        try:
+            self._run()
+            result = "dry run" if self.choices.dry_run else "done"
+        except Refused as refusal:
+            result = f"refused: {refusal.what}"
+            raise
+        except CloudberthError as error:
+            result = f"failed: {error}"
+            raise
+        finally:
+            self.report.finish(self._summary(started, result))
+        return self.outcome
+
+    def _summary(self, started: datetime, result: str) -> dict[str, Any]:
+        return {
+            "result": result,
+            "source": self.source.place,
+            "destination": self.destination.place,
+            "database": self.database.settings.place,
+            "started": started.isoformat(timespec="seconds"),
+            "finished": datetime.now(UTC).isoformat(timespec="seconds"),
+            **self.outcome.as_json(),
+        }
+
+    def _run(self) -> None:
         self._look_around()
         if self.choices.dry_run:
             self._rehearse()
-            return self.outcome
+            return
         self.database.lock()
         while True:
             self.outcome.passes += 1
@@ -153,7 +112,6 @@ class Migration:
             if self.choices.keep_storage_type or self._change():
                 break
         self._look_back()
-        return self.outcome
 
     # -- steps -----------------------------------------------------------------------------------------------
 
@@ -236,7 +194,7 @@ class Migration:
 
     def _another_pass(self) -> bool:
         """Whether something was uploaded while we moved, so that moving once more can help."""
-        return bool(self.outcome.checked.troubles[Trouble.NOT_MOVED]) and self.outcome.passes < 2
+        return bool(self.outcome.checked.troubles[Trouble.NOT_MOVED]) and self.outcome.passes < PASSES
 
     def _judge(self) -> None:
         refusals = self.outcome.refusals
@@ -286,10 +244,3 @@ class Migration:
 
 def _sum(before: Moved, now: Moved) -> Moved:
     return Moved(before.objects + now.objects, before.bytes + now.bytes, now.present, now.failed)
-
-
-def report_folder(chosen: Path | None, dry_run: bool) -> Path | None:
-    """Where the report goes: a dry run leaves nothing behind unless it was asked to."""
-    from cloudberth.storage.dify.report import default_folder
-
-    return chosen if chosen or dry_run else default_folder()
