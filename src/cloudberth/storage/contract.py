@@ -13,7 +13,7 @@ never changed: ``a//b``, ``/a``, ``a/../b`` and ``dir/`` are four ordinary keys.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import Enum, StrEnum
@@ -21,6 +21,7 @@ from typing import Literal
 
 from cloudberth.errors import Unsupported
 from cloudberth.storage.body import Body, Reader
+from cloudberth.storage.calls import Call, Outcome, Rules
 
 KIB = 1024
 MIB = 1024 * KIB
@@ -309,6 +310,17 @@ class Backend(ABC):
     def list_uploads(self, prefix: str = "") -> Iterator[PendingUpload]:
         """Multipart uploads under way, or forgotten."""
         raise self.unsupported("list of multipart uploads")
+
+    # -- many at once ----------------------------------------------------------------------------------------
+
+    def many(self, calls: Iterable[Call], rules: Rules, width: int) -> Iterator[Outcome]:
+        """Make many calls of small things at once; what came of each, in no order. width: how many at once.
+
+        Calls are taken from the iterable as there is room. This one uses threads; what speaks HTTP has lanes.
+        """
+        from cloudberth.storage.threads import many_on_threads
+
+        return many_on_threads(self, calls, rules, width)
 
     # -- the rest --------------------------------------------------------------------------------------------
 

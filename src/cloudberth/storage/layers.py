@@ -10,12 +10,13 @@ import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeVar
 
 from cloudberth.errors import BackendError, Throttled
 from cloudberth.storage.body import Body, Reader
+from cloudberth.storage.calls import Call, Outcome, Rules
 from cloudberth.storage.contract import (
     Attributes,
     Backend,
@@ -147,6 +148,38 @@ class Layered(Backend):
             error.where = f"{self.place}/{key}" if key else self.place
             error.args = (f"{error.where}: {error.what}",)
         error.add_note(f"while: {operation}")
+
+    # -- around many at once (the rules that lanes and threads ask) ------------------------------------------
+
+    def many(self, calls: Iterable[Call], rules: Rules | None = None, width: int = 0) -> Iterator[Outcome]:
+        return self.inner.many(calls, rules or self, width or self.options.concurrency)
+
+    def before(self, call: Call) -> float:
+        """Seconds to wait before an attempt."""
+        now = time.monotonic()
+        seconds = self.limits.wait_for_request(now)
+        if call.size and self.limits.limited:
+            seconds = max(seconds, self.limits.wait_for_bytes(call.size, now))
+        self.metrics.waited += seconds
+        return seconds
+
+    def succeeded(self, call: Call, seconds: float) -> None:
+        """Count it."""
+        self.metrics.add(call.primitive, seconds)
+        self.metrics.bytes_out += call.size
+
+    def failed(self, call: Call, error: BackendError, attempt: int, seconds: float) -> float | None:
+        """Seconds to wait before the next attempt; None: give up."""
+        self._explain(error, call.primitive, call.key)
+        if isinstance(error, Throttled):
+            self.limits.throttled(time.monotonic())
+        wait = self.policy.wait(error, attempt, seconds)
+        if wait is None:
+            self.metrics.failures[call.primitive] += 1
+        else:
+            self.metrics.retries[error.kind.value] += 1
+            self.metrics.waited += wait
+        return wait
 
     # -- the primitives --------------------------------------------------------------------------------------
 

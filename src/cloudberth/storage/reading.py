@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 
 from cloudberth.errors import BackendError, CorruptData, InvalidRange
 from cloudberth.storage.body import Reader
+from cloudberth.storage.calls import Outcome
 from cloudberth.storage.checksums import Verifier
 from cloudberth.storage.contract import Backend, ObjectInfo, Opened, Span
 from cloudberth.storage.options import Options
@@ -154,3 +155,22 @@ def pieces(reader: Reader, size: int, progress: Callable[[int], None] | None = N
             if progress is not None:
                 progress(len(data))
             yield data
+
+
+def content_of(outcome: Outcome, place: str, *, verify: bool = True) -> Outcome:
+    """The outcome of a `get` with the bytes as its value, or CorruptData as its error."""
+    if outcome.error is not None:
+        return outcome
+    opened: Opened = outcome.value
+    data = opened.reader.read()
+    try:
+        if len(data) != opened.info.size:
+            raise CorruptData(
+                f"{len(data)} of {opened.info.size} bytes came", where=f"{place}/{outcome.call.key}"
+            )
+        if verify and (verifier := Verifier.of(opened.info.checksums)):
+            verifier.update(data)
+            verifier.check(f"{place}/{outcome.call.key}")
+    except CorruptData as error:
+        return Outcome(outcome.call, None, error)
+    return Outcome(outcome.call, data)

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import datetime
-from functools import cached_property
+from functools import cached_property, lru_cache
 from itertools import islice
 from pathlib import Path
 from types import TracebackType
@@ -20,7 +20,8 @@ from typing import BinaryIO, Literal, Self, TypeVar
 
 from cloudberth.errors import BackendError, InvalidInput, Kind, NotFound, Unsupported
 from cloudberth.storage import deleting, downloads, reading, uploads
-from cloudberth.storage.body import CHUNK, Buffer
+from cloudberth.storage.body import CHUNK, Buffer, BytesBody
+from cloudberth.storage.calls import Call, Outcome
 from cloudberth.storage.contract import (
     Attributes,
     Backend,
@@ -54,7 +55,7 @@ class Storage:
     def __init__(self, backend: Backend, options: Options = Options(), *, prefix: str = "") -> None:
         self.options = options
         self.prefix = checked_prefix(prefix)
-        self.backend: Backend = backend if isinstance(backend, Layered) else Layered(backend, options)
+        self.backend: Layered = backend if isinstance(backend, Layered) else Layered(backend, options)
 
     # -- what it is ------------------------------------------------------------------------------------------
 
@@ -75,7 +76,6 @@ class Storage:
     @property
     def metrics(self) -> Metrics:
         """Operations, errors, bytes and seconds so far."""
-        assert isinstance(self.backend, Layered)
         return self.backend.metrics
 
     def under(self, prefix: str) -> Storage:
@@ -155,6 +155,39 @@ class Storage:
         if source != key:
             self.copy(source, key)
             self.delete(source)
+
+    # -- many small ones -------------------------------------------------------------------------------------
+
+    def save_many(
+        self, items: Iterable[tuple[str, bytes]], attributes: Attributes | None = None, *, width: int = 32
+    ) -> Iterator[Outcome]:
+        """Write many small objects at once; `Outcome.call.tag` is the key, `.error` what went wrong.
+
+        items: key and content, taken as there is room. attributes: of all of them; else guessed from the key.
+        Several times as fast as `save` on threads; contents are in memory, so nothing above a few MiB.
+        """
+        calls = (
+            Call(
+                "put",
+                (
+                    self._key(key),
+                    BytesBody(data),
+                    attributes or Attributes(content_type=_guessed_type(key)),
+                    Condition(),
+                ),
+                self.prefix + key,
+                len(data),
+                key,
+            )
+            for key, data in items
+        )
+        return self.backend.many(calls, None, width)
+
+    def load_many(self, keys: Iterable[str], *, width: int = 32) -> Iterator[Outcome]:
+        """Read many small objects at once; `Outcome.call.tag` is the key, `.value` the bytes."""
+        calls = (Call("get", (self._key(key), None, None), self.prefix + key, 0, key) for key in keys)
+        for outcome in self.backend.many(calls, None, width):
+            yield reading.content_of(outcome, self.backend.place, verify=self.options.verify)
 
     # -- reading ---------------------------------------------------------------------------------------------
 

@@ -51,7 +51,7 @@ class Connection:
         self._view = memoryview(self._buffer)
         self._start = self._end = 0
         self._deadline = 0.0
-        self._socket = self._connect(proxy)
+        self.socket = self._connect(proxy)
 
     # -- opening and closing ---------------------------------------------------------------------------------
 
@@ -125,14 +125,14 @@ class Connection:
 
     def is_stale(self) -> bool:
         """Whether the server has closed it, or said something that nobody asked for."""
-        if isinstance(self._socket, ssl.SSLSocket) and self._socket.pending():
+        if isinstance(self.socket, ssl.SSLSocket) and self.socket.pending():
             return True
         poll = select.poll()
-        poll.register(self._socket, select.POLLIN)
+        poll.register(self.socket, select.POLLIN)
         return bool(poll.poll(0))
 
     def close(self) -> None:
-        self._socket.close()
+        self.socket.close()
 
     # -- one exchange ----------------------------------------------------------------------------------------
 
@@ -144,14 +144,14 @@ class Connection:
         self.used += 1
         body = request.body
         if not body.size:
-            self._socket.sendall(head)
+            self.socket.sendall(head)
             return
         view = body.view
         if view is not None and body.size <= _JOIN_UP_TO:
-            self._socket.sendall(b"".join((head, view)))
+            self.socket.sendall(b"".join((head, view)))
             return
-        self._socket.sendall(head)
-        if isinstance(body, FileBody) and not isinstance(self._socket, ssl.SSLSocket):
+        self.socket.sendall(head)
+        if isinstance(body, FileBody) and not isinstance(self.socket, ssl.SSLSocket):
             self._send_file(body)
             return
         self._send_chunks(body)
@@ -159,7 +159,7 @@ class Connection:
     def _send_chunks(self, body: Body) -> None:
         sent = 0
         for chunk in body.chunks():
-            self._socket.sendall(chunk)
+            self.socket.sendall(chunk)
             sent += len(chunk)
         if sent != body.size:
             raise ValueError(f"a body of {body.size} bytes gave {sent}")
@@ -169,7 +169,7 @@ class Connection:
         at, end = body.start, body.start + body.size
         with body.path.open("rb", buffering=0) as file:
             while at < end:
-                count = os.sendfile(self._socket.fileno(), file.fileno(), at, min(end - at, 1 << 30))
+                count = os.sendfile(self.socket.fileno(), file.fileno(), at, min(end - at, 1 << 30))
                 if not count:
                     raise ValueError(f"{body.path} became shorter while it was sent")
                 at += count
@@ -233,7 +233,7 @@ class Connection:
         if time.monotonic() > self._deadline:
             raise TimeoutError("too slow")
         try:
-            return self._socket.recv_into(target)
+            return self.socket.recv_into(target)
         except BlockingIOError:
             raise TimeoutError("nothing arrives") from None
 

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from email.header import decode_header
 from email.utils import parsedate_to_datetime
+from functools import lru_cache
 
 from cloudberth.storage.contract import Attributes
 
@@ -85,6 +86,7 @@ def attributes_of_headers(
     return Attributes(**standard, metadata=metadata, storage_class=headers.get(class_header) or default_class)
 
 
+@lru_cache(maxsize=256)
 def http_date(value: str) -> datetime | None:
     """``Wed, 21 Oct 2015 07:28:00 GMT``, in UTC; None when it is no date."""
     try:
