@@ -110,12 +110,14 @@ _CHECKSUMS: Mapping[str, Checksum] = {
 class Dialect:
     """How a vendor names what S3 has. header: prefix of its own headers. list_version: 1 (marker) or 2.
 
-    default_class: the class of an object about which the server says nothing.
+    default_class: the class of an object about which the server says nothing. replace: the directive for a copy
+    with attributes of its own.
     """
 
     header: str = "x-amz-"
     list_version: Literal[1, 2] = 2
     default_class: str | None = "STANDARD"
+    replace: str = "REPLACE"
 
     @property
     def metadata(self) -> str:
@@ -152,6 +154,11 @@ class S3Like(HttpBackend):
     def copy_source(self, bucket: str, key: str) -> str:
         """The value of the header that names the source of a copy."""
         return f"/{bucket}/{encode_key(key)}"
+
+    def conditions(self, condition: Condition) -> Flow[dict[str, str]]:
+        """Headers of a condition. A vendor may ask the bucket first whether it keeps the promise."""
+        yield from ()
+        return condition_headers(condition)
 
     def checksums_of(self, headers: Mapping[str, str]) -> dict[Checksum, str]:
         """The checksums of a whole object that an answer vouches for."""
@@ -235,7 +242,7 @@ class S3Like(HttpBackend):
     def put(
         self, key: str, body: Body, attributes: Attributes = Attributes(), condition: Condition = Condition()
     ) -> Flow[Written]:
-        headers = {**self.write_headers(attributes), **condition_headers(condition)}
+        headers = {**self.write_headers(attributes), **(yield from self.conditions(condition))}
         response = yield self.request("PUT", key, (), headers, body)
         self._bucket_is_there = True
         return Written(response.header("etag").strip('"') or None, self.checksums_of(response.headers))
@@ -414,7 +421,7 @@ class S3Like(HttpBackend):
         name = self.dialect.header
         headers = {f"{name}copy-source": self.copy_source(bucket, source)}
         if attributes is not None:
-            headers |= {f"{name}metadata-directive": "REPLACE", **self.write_headers(attributes)}
+            headers |= {f"{name}metadata-directive": self.dialect.replace, **self.write_headers(attributes)}
         response = yield self.request("PUT", key, (), headers)
         root = xml_text.parse(response.body)
         if root.tag == "Error":
@@ -465,7 +472,7 @@ class S3Like(HttpBackend):
             f'<Part><PartNumber>{part.number}</PartNumber><ETag>"{part.etag}"</ETag></Part>' for part in parts
         )
         body = f"<CompleteMultipartUpload>{entries}</CompleteMultipartUpload>".encode()
-        headers = {"content-type": "application/xml", **condition_headers(condition)}
+        headers = {"content-type": "application/xml", **(yield from self.conditions(condition))}
         try:
             response = yield self.request(
                 "POST", key, (("uploadId", upload),), headers, BytesBody(body), idempotent=False
@@ -475,9 +482,10 @@ class S3Like(HttpBackend):
         except NotFound:
             expected = etag_of_parts(parts)
             found = yield self.request("HEAD", key)
-            if expected is None or found.header("etag").strip('"') != expected:
+            etag = found.header("etag").strip('"')
+            if expected is None or etag.lower() != expected:
                 raise
-            return Written(expected)
+            return Written(etag)
         root = xml_text.parse(response.body)
         if root.tag == "Error":
             raise self.refuse(response)
@@ -530,11 +538,16 @@ class S3Like(HttpBackend):
     def _page_of_uploads(
         self, prefix: str, key_marker: str, upload_marker: str
     ) -> Flow[tuple[list[PendingUpload], tuple[str, str]]]:
-        query = [("encoding-type", "url"), ("prefix", prefix), ("uploads", "")]
+        query = [("prefix", prefix), ("uploads", "")]
         if key_marker:
             query += [("key-marker", key_marker), ("upload-id-marker", upload_marker)]
         response = yield self.request("GET", "", tuple(query))
-        root = xml_text.parse(response.body)
+        try:
+            root = xml_text.parse(response.body)
+        except CorruptData:
+            # A key that XML cannot hold. Encoding is not asked for otherwise: Ceph does it and does not say so.
+            response = yield self.request("GET", "", (("encoding-type", "url"), *query))
+            root = xml_text.parse(response.body)
         encoded = xml_text.text_of(root, "EncodingType") == "url"
         found = [
             PendingUpload(

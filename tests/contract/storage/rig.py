@@ -35,16 +35,24 @@ class Running:
     wrong: Mapping[str, Environment] = field(default_factory=dict)
 
 
+def nothing_missing() -> str:
+    """Of rigs that run wherever the tests do."""
+    return ""
+
+
 @dataclass(frozen=True, slots=True)
 class Rig:
     """How to prove one storage type. missing: why it cannot run on this machine, empty when it can.
 
-    exceptions: test function → reason why this server (not the backend) fails it; a strict xfail.
+    exceptions: test function, or one of its cases (``test_a_key[newline]``) → reason why this server (not the
+    backend) fails it; a strict xfail. network: whether there is a connection that the fault proxy can break.
+    A rig that has a `missing` of its own gets the marker `server`.
     """
 
     id: str
     type: str
     proved: Proof
     start: Callable[[Path], AbstractContextManager[Running]]
-    missing: Callable[[], str] = lambda: ""
+    missing: Callable[[], str] = nothing_missing
     exceptions: Mapping[str, str] = field(default_factory=dict)
+    network: bool = True

@@ -6,6 +6,7 @@ is installed or configured on the machine beyond the programs; it also runs as a
 
 from __future__ import annotations
 
+import json
 import os
 import secrets
 import shutil
@@ -20,6 +21,7 @@ from servers.processes import HOST, Shared, answers, free_port, process, wait
 
 PROGRAMS = ("ceph", "ceph-mon", "ceph-osd", "ceph-authtool", "monmaptool", "radosgw", "radosgw-admin")
 REGION = "default"
+CLASSES = ("STANDARD", "STANDARD_IA", "GLACIER_IR", "GLACIER", "DEEP_ARCHIVE")
 
 CONFIGURATION = """\
 [global]
@@ -181,6 +183,7 @@ def started(folder: Path) -> Iterator[Ceph]:
         cluster.run("ceph-osd", "-i", "0", "--mkfs", "--osd-uuid", osd)
         stack.enter_context(cluster.daemon("osd", "ceph-osd", "-i", "0", "-f"))
         owner = user(cluster, "owner")
+        add_storage_classes(cluster)
         log = folder / "rgw.log"
         gateway = stack.enter_context(
             process(["radosgw", "-f", "-n", "client.rgw"], log, cluster.environment)
@@ -190,12 +193,31 @@ def started(folder: Path) -> Iterator[Ceph]:
         yield Ceph(HOST, cluster.gateway, owner, stranger, cluster.sts_key)
 
 
+def add_storage_classes(cluster: Cluster) -> None:
+    """Amazon's names for tiers, as an operator of Ceph adds them; here they share one pool.
+
+    https://docs.ceph.com/en/pacific/radosgw/placement/
+    """
+    group = json.loads(cluster.run("radosgw-admin", "zonegroup", "get"))
+    for target in group["placement_targets"]:
+        target["storage_classes"] = list(CLASSES)
+    zone = json.loads(cluster.run("radosgw-admin", "zone", "get"))
+    for pool in zone["placement_pools"]:
+        (standard,) = pool["val"]["storage_classes"].values()
+        pool["val"]["storage_classes"] = dict.fromkeys(CLASSES, standard)
+    for kind, changed in (("zonegroup", group), ("zone", zone)):
+        file = cluster.folder / f"{kind}.json"
+        file.write_text(json.dumps(changed))
+        cluster.run("radosgw-admin", kind, "set", f"--infile={file}")
+
+
 def user(cluster: Cluster, name: str) -> User:
     """A new user of the gateway with keys of its own."""
     made = User(name, f"{name}-{secrets.token_hex(6)}", secrets.token_hex(20))
     cluster.run(
         "radosgw-admin", "user", "create", f"--uid={name}", f"--display-name={name}",
-        f"--access-key={made.access_key}", f"--secret-key={made.secret_key}", "--max-buckets=0", seconds=100,
+        f"--access-key={made.access_key}", f"--secret-key={made.secret_key}", "--max-buckets=0",
+        "--caps=user-policy=*", seconds=100,
     )  # fmt: skip
     return made
 

@@ -7,20 +7,25 @@ import shutil
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
 from urllib.request import ProxyHandler, build_opener
 
 from servers.processes import HOST, Shared, free_port, process, wait
 
+ACCESS_KEY = "AKIAEXAMPLE000000000"
+SECRET_KEY = "example-secret-key-of-no-account"
+
 
 @dataclass(frozen=True, slots=True)
 class Ministack:
-    """A ministack that is up, with nothing in it."""
+    """A ministack that is up, with nothing in it. It checks signed URLs with its one secret key."""
 
     host: str
     port: int
+    access_key: str = ACCESS_KEY
+    secret_key: str = field(default=SECRET_KEY, repr=False)
 
     @property
     def url(self) -> str:
@@ -54,7 +59,8 @@ def started(folder: Path) -> Iterator[Ministack]:
     log = folder / "ministack.log"
     environment = {
         "BIND_HOST": HOST, "GATEWAY_PORT": str(port), "SERVICES": "s3,sts,iam", "LOG_LEVEL": "WARNING",
-        "PERSIST_STATE": "0", "HOME": str(folder),
+        "PERSIST_STATE": "0", "HOME": str(folder), "AWS_ACCESS_KEY_ID": ACCESS_KEY,
+        "AWS_SECRET_ACCESS_KEY": SECRET_KEY,
     }  # fmt: skip
     with process([program() or "ministack"], log, environment) as running:
         wait(running, lambda: healthy(f"http://{HOST}:{port}"), log)
