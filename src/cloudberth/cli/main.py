@@ -8,14 +8,12 @@ from __future__ import annotations
 
 import os
 import sys
-import tempfile
-import traceback
 from collections.abc import Sequence
-from importlib import import_module, metadata
 from pathlib import Path
 
 import click
 
+from cloudberth.cli.late import LateCommands
 from cloudberth.errors import CloudberthError, InvalidDeployment, Rejected
 
 # command → module that holds it: a command's imports are paid for only when it runs.
@@ -34,41 +32,34 @@ COMMANDS = {
     "status": "status",
     "outputs": "status",
     "env": "status",
+    "storage": "storage",
     "completion": "completion",
 }
 
 
-class LateCommands(click.Group):
-    """A group whose commands are imported when they are called."""
+def _version(context: click.Context, _parameter: click.Parameter, wanted: bool) -> None:
+    if wanted and not context.resilient_parsing:
+        # Late: reading the metadata of a distribution takes longer than most commands.
+        from importlib import metadata
 
-    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
-        return list(COMMANDS)
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
-        module = COMMANDS.get(cmd_name)
-        if module is None:
-            return None
-        command: click.Command = getattr(import_module(f"cloudberth.cli.{module}"), cmd_name)
-        return command
-
-    def resolve_command(
-        self, ctx: click.Context, args: list[str]
-    ) -> tuple[str | None, click.Command | None, list[str]]:
-        if args and args[0] not in COMMANDS and not args[0].startswith("-"):
-            from difflib import get_close_matches
-
-            near = get_close_matches(args[0], COMMANDS, n=1)
-            hint = f" Did you mean {near[0]!r}?" if near else ""
-            raise click.UsageError(f"There is no command {args[0]!r}.{hint}", ctx)
-        return super().resolve_command(ctx, args)
+        click.echo(f"berth, version {metadata.version('cloudberth')}")
+        context.exit()
 
 
 @click.group(
     cls=LateCommands,
+    late={name: f"cloudberth.cli.{module}" for name, module in COMMANDS.items()},
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
     epilog="Start with `berth init`, or look at a plan: `berth plan berth.yaml`.",
 )
-@click.version_option(metadata.version("cloudberth"), prog_name="berth")
+@click.option(
+    "--version",
+    is_flag=True,
+    expose_value=False,
+    is_eager=True,
+    callback=_version,
+    help="Show the version and exit.",
+)
 def berth() -> None:
     """Put Dify, or any LLM application, into production on a cloud from one file."""
 
@@ -127,6 +118,9 @@ def _unexpected(error: BaseException) -> int:
     """A defect of ours: keep the traceback in a private file, say one line."""
     if os.environ.get("BERTH_DEBUG"):
         raise error
+    import tempfile
+    import traceback
+
     handle, name = tempfile.mkstemp(prefix="berth-error-", suffix=".txt")
     with os.fdopen(handle, "w", encoding="utf-8") as stream:
         stream.writelines(traceback.format_exception(error))
