@@ -9,7 +9,8 @@ from __future__ import annotations
 import json
 import os
 import threading
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
 from datetime import UTC, datetime
 from itertools import groupby, islice
@@ -45,10 +46,8 @@ class Report:
         self._lock = threading.Lock()
         self._lines: TextIO | None = None
         if folder is not None:
-            try:
+            with self._writing():
                 folder.mkdir(parents=True, exist_ok=True)
-            except OSError as error:
-                raise InvalidInput(f"cannot be made: {error.strerror}", where=str(folder)) from None
 
     def begin_pass(self) -> None:
         """Problems of an earlier pass do not count any more."""
@@ -56,7 +55,8 @@ class Report:
             self.examples.clear()
             if self.folder is not None:
                 self._close()
-                self._lines = (self.folder / PROBLEMS).open("w", encoding="utf-8")
+                with self._writing():
+                    self._lines = (self.folder / PROBLEMS).open("w", encoding="utf-8")
 
     def problem(self, problem: Problem) -> None:
         """Keep one problem."""
@@ -65,7 +65,8 @@ class Report:
             if len(kept) < self.EXAMPLES:
                 kept.append(problem)
             if self._lines is not None:
-                self._lines.write(json.dumps(asdict(problem), ensure_ascii=False) + "\n")
+                with self._writing():
+                    self._lines.write(json.dumps(asdict(problem), ensure_ascii=False) + "\n")
 
     def rollback(self, rows: Iterable[tuple[str, str]], new: str) -> int:
         """Write the way back for rows (id, type before), in the order of their types; how many they are."""
@@ -73,11 +74,12 @@ class Report:
             return sum(1 for _ in rows)
         target = self.folder / ROLLBACK
         draft = target.with_suffix(".part")
-        with draft.open("w", encoding="utf-8") as stream:
-            count = _write_rollback(stream, rows, new)
-            stream.flush()
-            os.fsync(stream.fileno())
-        draft.replace(target)
+        with self._writing():
+            with draft.open("w", encoding="utf-8") as stream:
+                count = _write_rollback(stream, rows, new)
+                stream.flush()
+                os.fsync(stream.fileno())
+            draft.replace(target)
         return count
 
     def finish(self, summary: dict[str, Any]) -> None:
@@ -87,8 +89,20 @@ class Report:
         if self.folder is None:
             return
         draft = self.folder / f"{SUMMARY}.part"
-        draft.write_text(json.dumps(summary, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
-        draft.replace(self.folder / SUMMARY)
+        with self._writing():
+            draft.write_text(json.dumps(summary, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
+            draft.replace(self.folder / SUMMARY)
+
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise InvalidInput(
+                f"the report cannot be written there: {error.strerror}",
+                where=str(self.folder),
+                hint="the database is not changed without it; choose another folder with --report",
+            ) from None
 
     def _close(self) -> None:
         if self._lines is not None:
