@@ -4,13 +4,13 @@
 
     from cloudberth import storage
 
-    with storage.open() as bucket:                       # Dify's own variables: STORAGE_TYPE, S3_BUCKET_NAME, …
+    with storage.open() as bucket:  # Dify's own variables: STORAGE_TYPE, S3_BUCKET_NAME, …
         bucket.save("reports/2026.pdf", Path("2026.pdf"))
         for info in bucket.list("reports/"):
             print(info.key, info.size)
 
-`open` reads the environment, or any mapping (a parsed ``.env``). `open_async` gives the same with awaitable
-methods. Nothing of any vendor is imported before a bucket of that vendor is opened.
+`open` reads the environment, or any mapping (a parsed ``.env``). `open_async` gives the same with methods to
+await. Nothing of any vendor is imported before a bucket of that vendor is opened.
 """
 
 from __future__ import annotations
@@ -70,8 +70,8 @@ __all__ = [
 def open(environment: Mapping[str, str] | None = None, options: Options = Options()) -> Storage:
     """The bucket that Dify's variables name. Makes no request; `Storage.check` does.
 
-    environment: this process's by default. STORAGE_TYPE chooses the type; without it, `opendal` (a folder), as
-    in Dify. Raises InvalidInput naming the variable that is missing or wrong.
+    environment: this process's by default. STORAGE_TYPE chooses the type; without it, `opendal` (a folder),
+    as in Dify. Raises InvalidInput naming the variable that is missing or wrong.
     """
     from cloudberth.storage.registry import backend_class
 

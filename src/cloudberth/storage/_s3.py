@@ -110,7 +110,7 @@ _CHECKSUMS: Mapping[str, Checksum] = {
 class Dialect:
     """How a vendor names what S3 has. header: prefix of its own headers. list_version: 1 (marker) or 2.
 
-    default_class: the class of an object about which the server says nothing. replace: the directive for a copy
+    default_class: of an object about which the server says nothing. replace: the directive for a copy
     with attributes of its own.
     """
 
@@ -131,8 +131,8 @@ class Dialect:
 class S3Like(HttpBackend):
     """A bucket of a store that speaks as S3 does.
 
-    origin: the server, the bucket's own host in virtual-hosted style. base: path of the bucket on it: ``/bucket``
-    in path style, else empty.
+    origin: the server, the bucket's own host in virtual-hosted style. base: path of the bucket on it, in path
+    style ``/bucket``, else empty.
     """
 
     dialect: Dialect = Dialect()
@@ -174,7 +174,7 @@ class S3Like(HttpBackend):
         return found
 
     def md5_of(self, headers: Mapping[str, str]) -> str | None:
-        """The MD5 that an ETag is, when it is one: not of multipart uploads, and not under KMS or customer keys."""
+        """The MD5 that an ETag is, when it is one: not of multipart uploads, nor under KMS or other keys."""
         etag = headers.get("etag", "").strip('"')
         encryption = headers.get(f"{self.dialect.header}server-side-encryption", "")
         customer = f"{self.dialect.header}server-side-encryption-customer-algorithm" in headers
@@ -545,7 +545,7 @@ class S3Like(HttpBackend):
         try:
             root = xml_text.parse(response.body)
         except CorruptData:
-            # A key that XML cannot hold. Encoding is not asked for otherwise: Ceph does it and does not say so.
+            # A key that XML cannot hold. Else encoding is not asked for: Ceph does it and does not say so.
             response = yield self.request("GET", "", (("encoding-type", "url"), *query))
             root = xml_text.parse(response.body)
         encoded = xml_text.text_of(root, "EncodingType") == "url"

@@ -24,7 +24,7 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What came of a call: the primitive's value, or an error. The reader of a `get` has its bytes here already."""
+    """What came of a call: the primitive's value, or an error. The reader of a `get` has all its bytes."""
 
     call: Call
     value: Any

@@ -32,7 +32,7 @@ Checksum = Literal["md5", "sha256", "sha1", "crc32", "crc32c", "crc64nvme", "crc
 
 
 class StorageClass(StrEnum):
-    """Tiers that every vendor has under a name of its own. A backend names what it has in its capabilities."""
+    """Tiers that every vendor has under a name of its own, which the capabilities of its backend tell."""
 
     STANDARD = "standard"
     INFREQUENT = "infrequent"
@@ -342,7 +342,7 @@ class Backend(ABC):
         """What doctor wants to know of the bucket."""
         return BucketFacts()
 
-    def close(self) -> None:
+    def close(self) -> None:  # noqa: B027 — most backends hold nothing
         """Give connections back. The backend is not used afterwards."""
 
     def unsupported(self, what: str) -> Unsupported:

@@ -30,11 +30,11 @@ def delete(backend: Backend, keys: Iterable[str], threads: Executor) -> int:
     for future in running:
         failures += future.result()
     if failures:
-        _raise(failures, backend)
+        _raise(failures)
     return count
 
 
-def _raise(failures: Sequence[DeleteFailure], backend: Backend) -> None:
+def _raise(failures: Sequence[DeleteFailure]) -> None:
     first = failures[0].error
     if isinstance(first, BackendError):
         first.add_note(f"{len(failures)} objects could not be deleted, {failures[0].key!r} is the first")

@@ -1,7 +1,7 @@
 """What surrounds every primitive of every backend: limits, repeats, metrics, traces, and words for errors.
 
-One class, because the layers share one moment in time: the attempt. Each of them is a piece of its own that can
-be read and tested alone (retry.py, limits.py, metrics and traces below).
+One class, because the layers share one moment in time: the attempt. Each of them is a piece of its own that
+can be read and tested alone (retry.py, limits.py, metrics and traces below).
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ T = TypeVar("T")
 
 @dataclass(slots=True)
 class Metrics:
-    """Sums since the client was made. By primitive: `calls`, `failures`, `seconds`; `retries` by kind of error."""
+    """Sums so far: by primitive `calls`, `failures` and `seconds`, by kind of error `retries`."""
 
     calls: Counter[str] = field(default_factory=Counter)
     failures: Counter[str] = field(default_factory=Counter)

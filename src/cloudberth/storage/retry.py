@@ -41,7 +41,7 @@ class RetryPolicy:
         return seconds if elapsed + seconds < self.deadline else None
 
     def run(self, call: Callable[[], T], *, failed: Callable[[BackendError, float], None] | None = None) -> T:
-        """Call until it succeeds or the policy gives up. failed: told of every failure that is tried again."""
+        """Call until it succeeds or the policy gives up. failed: hears of failures that are tried again."""
         began = time.monotonic()
         attempt = 1
         while True:

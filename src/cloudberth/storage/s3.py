@@ -1,7 +1,7 @@
 """Amazon S3, and every server that speaks S3 with Signature Version 4 (Ceph, MinIO, R2, …).
 
-Settings are Dify's. Unlike there, an endpoint and an address style also hold when the credentials come from AWS's
-default chain, and a bucket is created in its region.
+Settings are Dify's. Unlike there, an endpoint and an address style also hold when the credentials come from
+AWS's default chain, and a bucket is created in its region.
 """
 
 from __future__ import annotations
@@ -110,7 +110,7 @@ class S3(S3Like, OpenableBackend):
             settings.bucket,
             region,
             provider,
-            path_style=_path_style(settings, origin),
+            path_style=_path_style(settings),
         )
 
     def authorize(self, request: Request) -> None:
@@ -185,7 +185,7 @@ def _rules(document: str, tag: str) -> str:
     return f"{count} rule{'s' * (count != 1)}"
 
 
-def _path_style(settings: S3Settings, origin: Origin) -> bool:
+def _path_style(settings: S3Settings) -> bool:
     """As boto3 decides `auto`: the bucket's own host at Amazon where its name allows it, a path elsewhere."""
     if settings.address_style != "auto":
         return settings.address_style == "path"

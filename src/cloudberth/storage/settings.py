@@ -13,8 +13,8 @@ from cloudberth.errors import InvalidInput
 class Settings(BaseModel):
     """Settings of one backend. A field's alias is its variable; its own name is that of a URL's query.
 
-    `bucket` is what stands where a URL has its host. An empty variable counts as not set. Unknown variables are
-    left alone, unknown query parameters are an error.
+    `bucket` is what stands where a URL has its host. An empty variable counts as not set. Unknown variables
+    are left alone, unknown query parameters are an error.
     """
 
     model_config = ConfigDict(frozen=True, populate_by_name=True, extra="ignore", hide_input_in_errors=True)
@@ -32,7 +32,7 @@ class Settings(BaseModel):
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str], **given: str) -> Self:
-        """From variables; `given` are fields that stand above them. Raises InvalidInput naming the variable."""
+        """From variables; `given` are fields that stand above them. InvalidInput names the variable."""
         values: dict[str, Any] = {
             name: environment[variable].strip()
             for name, variable in cls.variables().items()

@@ -105,7 +105,7 @@ class Storage:
     ) -> Written:
         """Write an object, or replace it: all of it or nothing.
 
-        data: bytes; a text (as UTF-8); a Path of a file; a binary stream or an iterable of bytes of any length.
+        data: bytes; a text (as UTF-8); the Path of a file; a binary stream, or an iterable of bytes.
         attributes: everything kept beside the bytes; else content_type (guessed from the key when None),
         metadata and storage_class (a tier, or the vendor's own name). if_absent, if_match (an etag): raise
         PreconditionFailed instead of replacing something else.
@@ -172,7 +172,7 @@ class Storage:
                 (
                     self._key(key),
                     BytesBody(data),
-                    attributes or Attributes(content_type=_guessed_type(key)),
+                    attributes or Attributes(content_type=guessed_type(key)),
                     Condition(),
                 ),
                 self.prefix + key,
@@ -208,7 +208,7 @@ class Storage:
     def download(
         self, key: str, path: str | os.PathLike[str], *, progress: Progress | None = None
     ) -> ObjectInfo:
-        """Write an object to a file, ranges in parallel; the file appears, or changes, when all of it is here."""
+        """Write an object to a file, ranges in parallel; the file appears, or changes, when all is here."""
         return downloads.download(
             self.backend,
             self._key(key),
@@ -413,6 +413,15 @@ def _slashes(key: str, start: int) -> Iterator[int]:
 
 
 def guessed_type(key: str) -> str | None:
+    """The content type by the extension; a compressed file (``.gz``) is what its compression makes of it."""
+    name, dot, extension = key.rpartition("/")[2].rpartition(".")
+    return _type_of_extension(extension.lower()) if dot and name else None
+
+
+@lru_cache(maxsize=256)
+def _type_of_extension(extension: str) -> str | None:
     from mimetypes import guess_type
 
-    return guess_type(key, strict=False)[0]
+    kind, encoding = guess_type(f"x.{extension}", strict=False)
+    compressed = {"gzip": "application/gzip", "bzip2": "application/x-bzip2", "xz": "application/x-xz"}
+    return compressed.get(encoding, kind) if encoding else kind

@@ -1,4 +1,4 @@
-"""Writing objects of any size: one request for small ones, parts in parallel for large ones, all or nothing."""
+"""Writing objects of any size: one request for small ones, parallel parts for large ones, all or nothing."""
 
 from __future__ import annotations
 
@@ -152,7 +152,8 @@ class _Upload:
     def _refuse_too_large(self, size: int) -> None:
         if not self.capabilities.multipart and size > self.capabilities.max_put:
             raise InvalidInput(
-                f"an object of more than {self.capabilities.max_put} bytes is too large for {self.backend.id}",
+                f"an object of {size} bytes is too large for {self.backend.id}",
+                hint=f"at most {self.capabilities.max_put} bytes",
                 where=f"{self.backend.place}/{self.key}",
             )
 
@@ -232,7 +233,7 @@ def _pieces_of(data: BinaryIO | Iterable[bytes]) -> Iterator[bytes]:
         yield piece
 
 
-# -- copies ------------------------------------------------------------------------------------------------------
+# -- copies --------------------------------------------------------------------------------------------------
 
 
 def copy(
@@ -296,7 +297,7 @@ def _copy_by_parts(
 
 
 def portable(attributes: Attributes, origin: Capabilities, target: Capabilities) -> Attributes:
-    """The attributes with the storage class by the target's own name; without it where there is no such tier."""
+    """The attributes with the storage class by the target's name; without one where it has no such tier."""
     name = attributes.storage_class
     if name is None or origin.classes == target.classes:
         return attributes

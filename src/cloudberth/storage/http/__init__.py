@@ -1,1 +1,1 @@
-"""The one HTTP core of all vendors: values (message.py), wire (connection.py, client.py), primitives (backend.py)."""
+"""The HTTP core of all vendors: values (message.py), wire (wire.py, connection.py), flows (backend.py)."""

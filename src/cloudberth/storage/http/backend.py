@@ -7,9 +7,9 @@ A flow is a generator: it yields requests, gets answers back, and returns the pr
         response = yield Request("HEAD", self.origin, self.path(key))
         return info_of(key, response)
 
-So a backend decides and parses, and makes no call itself: the same flow runs here, one request after the other
-on the caller's thread, and in the lanes (lanes.py), hundreds at once on one thread. An answer of 300 and above
-never reaches the flow; it is thrown into it at the `yield` as the error that `failure` makes of it.
+So a backend decides and parses, and makes no call itself: the same flow runs here, one request after the
+other on the caller's thread, and in the lanes (lanes.py), hundreds at once on one thread. An answer of 300 or
+more never reaches the flow; it is thrown into it at the `yield` as the error that `failure` makes of it.
 """
 
 from __future__ import annotations
@@ -68,10 +68,8 @@ class HttpBackend(Backend):
             request = next(steps)
             while True:
                 outcome = self.exchange(request)
-                if isinstance(outcome, Response):
-                    request = steps.send(outcome)
-                else:
-                    request = steps.throw(outcome)
+                answered = isinstance(outcome, Response)
+                request = steps.send(outcome) if answered else steps.throw(outcome)
         except StopIteration as end:
             value: T = end.value
             return value

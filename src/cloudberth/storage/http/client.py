@@ -66,7 +66,7 @@ class Client:
         except (BrokenPipeError, ConnectionResetError) as broken:
             # A server that says no before it has read everything: its answer may be there to read.
             try:
-                response = connection.receive(request, lambda reusable: None)
+                response = connection.receive(request, lambda _reusable: None)
             except (OSError, BackendError):
                 raise broken from None
             connection.close()

@@ -175,7 +175,7 @@ class Connection:
                 at += count
 
     def receive(self, request: Request, done: Callable[[bool], None]) -> Response:
-        """Read the answer. done: called once, when the body is read or given up: whether it can be used again."""
+        """Read the answer. done: called once, at the end of the body: whether the connection can go on."""
         self._deadline = time.monotonic() + self.options.read_timeout
         status, headers = self._head()
         while status < 200:
@@ -270,7 +270,7 @@ class Connection:
 
 
 class BodyReader(Reader):
-    """The body of an answer, as it arrives. What breaks is Unavailable; the connection goes back when it is done."""
+    """The body of an answer, as it comes; at its end the connection goes back. A break is Unavailable."""
 
     def __init__(
         self, connection: Connection, how: wire.Framing, reusable: bool, done: Callable[[bool], None]

@@ -24,7 +24,7 @@ _WORD = re.compile(r"=\?[^?]+\?[BbQq]\?[^?]*\?=")
 
 
 def encode_value(value: str) -> str:
-    """A header's value for any text: as it is when it is printable ASCII, else as an encoded word of RFC 2047.
+    """A header's value for any text: as it is when it is plain ASCII, else as an encoded word of RFC 2047.
 
     That is also what S3 answers with when a value is not ASCII.
     """
@@ -37,11 +37,7 @@ def encode_value(value: str) -> str:
 
 def decode_value(value: str) -> str:
     """The text of a header's value: encoded words decoded, and UTF-8 that came raw repaired."""
-    if (
-        value.startswith("=?")
-        and _WORD.fullmatch(value.replace("?= =?", "?==?").strip())
-        or (value.startswith("=?") and _WORD.match(value))
-    ):
+    if value.startswith("=?") and _WORD.match(value):
         try:
             return "".join(
                 piece.decode(charset or "ascii") if isinstance(piece, bytes) else piece

@@ -1,4 +1,4 @@
-"""An answer that arrives in pieces, for those who cannot wait for it: bytes in, a Response when it is whole."""
+"""An answer that arrives in pieces, for those who cannot wait: bytes in, a Response when it is whole."""
 
 from __future__ import annotations
 

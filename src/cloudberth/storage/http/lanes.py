@@ -1,8 +1,8 @@
 """Many small requests at once on one thread: hundreds of exchanges in flight, no thread waiting for another.
 
-Threads under one interpreter lock spend more time on handing it over than on a small request; measured, lanes carry
-three times as many (docs/decisions/0007). They run the same flows, with the same credentials and errors, and ask the
-same policies when to wait; what is large does not belong here.
+Threads under one interpreter lock spend more time on handing it over than on a small request; measured, lanes
+carry twice as many (docs/decisions/0007). They run the same flows, with the same credentials and errors, and
+ask the same policies when to wait; what is large does not belong here.
 """
 
 from __future__ import annotations

@@ -70,8 +70,8 @@ class Origin:
 class Request:
     """One request. path: percent-encoded, with the leading ``/``. query: decoded pairs, in the order sent.
 
-    headers: names in lower case; Host and Content-Length come from origin and body. stream: leave the answer's
-    body unread, for `Response.reader`. signed: whether the backend's credentials belong on it (not on the
+    headers: names in lower case; Host and Content-Length come from origin and body. stream: leave the body of
+    the answer unread, for `Response.reader`. signed: whether the backend's credentials belong on it (not on
     signed URLs of other hosts). idempotent: may be sent again when the connection broke without an answer.
     """
 

@@ -54,7 +54,7 @@ def head_of(request: Request, *, absolute: bool = False) -> bytes:
 
 
 def parse_head(head: bytes) -> tuple[int, dict[str, str]]:
-    """Status and headers (names in lower case, repeated ones joined) of a head without its last blank line."""
+    """Status and headers (names in lower case, repeated ones joined) of a head without its blank line."""
     lines = head.decode("latin-1").split("\r\n")
     first = lines[0]
     status = first[9:12]
@@ -75,7 +75,7 @@ def parse_head(head: bytes) -> tuple[int, dict[str, str]]:
 
 @dataclass(frozen=True, slots=True)
 class Framing:
-    """How the body of an answer ends. length: after so many bytes; chunked; or (neither) with the connection."""
+    """How the body of an answer ends: after so many bytes, by chunks, or (neither) with the connection."""
 
     length: int | None = None
     chunked: bool = False

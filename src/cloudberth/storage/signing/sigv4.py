@@ -1,7 +1,8 @@
 """AWS Signature Version 4 for S3, and for those who speak it: header and query form.
 
-https://docs.aws.amazon.com/AmazonS3/latest/API/sig-v4-authenticating-requests.html. The service is always ``s3``,
-so paths are encoded once. Checked against botocore's own signatures and a server that refuses wrong ones.
+https://docs.aws.amazon.com/AmazonS3/latest/API/sig-v4-authenticating-requests.html. The service is always
+``s3``, so paths are encoded once. Checked against botocore's own signatures, and by a server that refuses
+wrong ones.
 """
 
 from __future__ import annotations
