@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
+from datetime import datetime
 from typing import Any
 
 from cloudberth.storage.http.failures import unexpected
+from cloudberth.storage.http.headers import iso_date
 
 
 class Answer:
@@ -56,11 +56,7 @@ class Answer:
     def moment(self, name: str) -> datetime | None:
         """A time in ISO 8601; None when there is none to read."""
         value = self._members.get(name.lower())
-        try:
-            found = datetime.fromisoformat(value) if isinstance(value, str) else None
-        except ValueError:
-            return None
-        return found if found is None or found.tzinfo else found.replace(tzinfo=UTC)
+        return iso_date(value) if isinstance(value, str) else None
 
     def members(self, name: str) -> Iterator[Answer]:
         """The objects of a list; absent or null is an empty one."""
@@ -83,12 +79,3 @@ class Answer:
 
     def _odd(self, name: str, value: Any) -> Exception:
         return unexpected(f"the answer has {str(value)[:40]!r} as {name}", where=self.where)
-
-
-def http_moment(value: str) -> datetime | None:
-    """A date of an HTTP header; None when there is none to read."""
-    try:
-        found = parsedate_to_datetime(value)
-    except (ValueError, TypeError, IndexError, OverflowError):
-        return None
-    return found if found.tzinfo else found.replace(tzinfo=UTC)

@@ -11,7 +11,7 @@ Not proved against Baidu: the double in the tests follows the documentation and 
 from __future__ import annotations
 
 import binascii
-from base64 import b64decode, b64encode
+from base64 import b64decode
 from collections.abc import Callable, Mapping
 from typing import ClassVar, Self
 
@@ -29,8 +29,8 @@ from cloudberth.errors import (
     Unavailable,
 )
 from cloudberth.storage._json_answers import Answer
-from cloudberth.storage._json_headers import Query, kept
-from cloudberth.storage._json_objects import FactTable, JsonObjects
+from cloudberth.storage._json_bucket import FactTable, Query, kept
+from cloudberth.storage._json_objects import JsonObjects
 from cloudberth.storage.body import EMPTY, Body
 from cloudberth.storage.contract import (
     GIB,
@@ -45,6 +45,7 @@ from cloudberth.storage.credentials import Credentials, Provider, fixed
 from cloudberth.storage.http.backend import Flow, flow
 from cloudberth.storage.http.client import Client
 from cloudberth.storage.http.failures import Meaning, invalid
+from cloudberth.storage.http.headers import decode_value, encode_value
 from cloudberth.storage.http.message import Origin, Request, Response, encode_key
 from cloudberth.storage.opening import OpenableBackend
 from cloudberth.storage.options import Options
@@ -52,7 +53,6 @@ from cloudberth.storage.settings import Settings, revealed
 from cloudberth.storage.signing.bce_v1 import BceV1
 
 _SUFFIX = ".bcebos.com"
-_WORD_START, _WORD_END = "=?UTF-8?B?", "?="
 
 
 class BaiduBosSettings(Settings):
@@ -157,7 +157,7 @@ class BaiduBos(JsonObjects, OpenableBackend):
 
     def next_cursor(self, answer: Answer, last: str) -> str:
         marker = answer.text("nextMarker", last) or last
-        return str(self._onward("", marker))
+        return str(self.onward("", marker))
 
     def condition_headers(self, condition: Condition, *, finish: bool = False) -> dict[str, str]:
         del finish  # both ends take the same headers
@@ -167,17 +167,11 @@ class BaiduBos(JsonObjects, OpenableBackend):
 
     def metadata_value(self, value: str) -> str:
         """As it is, in UTF-8; as an encoded word (RFC 2047) when a header could not hold it."""
-        if value.isprintable() and value == value.strip() and not value.startswith(_WORD_START):
-            return value
-        return f"{_WORD_START}{b64encode(value.encode()).decode()}{_WORD_END}"
+        plain = value.isprintable() and value == value.strip() and not value.startswith("=?")
+        return value if plain else encode_value(value)
 
     def metadata_text(self, value: str) -> str:
-        if not (value.startswith(_WORD_START) and value.endswith(_WORD_END)):
-            return value
-        try:
-            return b64decode(value[len(_WORD_START) : -len(_WORD_END)], validate=True).decode()
-        except (binascii.Error, UnicodeError):
-            return value
+        return decode_value(value)
 
     def checksums(self, headers: Mapping[str, str]) -> dict[Checksum, str]:
         found: dict[Checksum, str] = {}
@@ -204,7 +198,7 @@ class BaiduBos(JsonObjects, OpenableBackend):
 
     def object_request(
         self, method: str, key: str, query: Query = (), headers: dict[str, str] | None = None,
-        body: Body = EMPTY, *, stream: bool = False,
+        body: Body = EMPTY, *, stream: bool = False, idempotent: bool = True,
     ) -> Request:  # fmt: skip
         if key.startswith("/") or any(segment in {".", ".."} for segment in key.split("/")):
             raise invalid(
@@ -212,7 +206,7 @@ class BaiduBos(JsonObjects, OpenableBackend):
                 where=self.place,
                 hint="no key starts with /, and no part of it between slashes is . or ..",
             )
-        return super().object_request(method, key, query, headers, body, stream=stream)
+        return super().object_request(method, key, query, headers, body, stream=stream, idempotent=idempotent)
 
     def meanings_of(
         self, request: Request, response: Response, code: str, message: str

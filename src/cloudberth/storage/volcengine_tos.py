@@ -32,8 +32,8 @@ from cloudberth.errors import (
     WrongRegion,
 )
 from cloudberth.storage._json_answers import Answer
-from cloudberth.storage._json_headers import Query, kept
-from cloudberth.storage._json_objects import PLAIN, FactTable, JsonObjects
+from cloudberth.storage._json_bucket import PLAIN, FactTable, Query, as_text, kept
+from cloudberth.storage._json_objects import JsonObjects
 from cloudberth.storage.contract import (
     GIB,
     MIB,
@@ -211,7 +211,7 @@ class VolcengineTos(JsonObjects, OpenableBackend):
         return quote(value, safe="")
 
     def metadata_text(self, value: str) -> str:
-        return unquote(value)
+        return unquote(as_text(value))
 
     def checksums(self, headers: Mapping[str, str]) -> dict[Checksum, str]:
         return _crc64(headers.get(_CRC64, ""))
