@@ -63,6 +63,8 @@ class Migration:
         self.choices = choices
         self.facts = facts
         self.tell = tell
+        self.agree: Callable[[Outcome], object] = str
+        """Called when everything has been counted, before anything is moved; may raise, to stop."""
         old = SAME_FOLDER if source.type in SAME_FOLDER else frozenset({source.type})
         self.outcome = Outcome(
             choices.dry_run, old_types=tuple(sorted(old - {destination.type})), new_type=destination.type
@@ -71,7 +73,7 @@ class Migration:
     def run(self) -> Outcome:
         """Do it. Raises Refused when something is missing. The report is written whatever happens."""
         started = datetime.now(UTC)
-        result = "failed"
+        result = "stopped"
         try:
             self._run()
             result = "dry run" if self.choices.dry_run else "done"
@@ -101,6 +103,7 @@ class Migration:
         if self.choices.dry_run:
             self._rehearse()
             return
+        self.agree(self.outcome)
         self.database.lock()
         while True:
             self.outcome.passes += 1
@@ -133,6 +136,11 @@ class Migration:
         for kind, count in others.items():
             self.outcome.warn(
                 f"{count} rows have the storage type {kind}: they are checked and left as they are"
+            )
+        if self.facts.other_secret_key:
+            self.outcome.warn(
+                "SECRET_KEY is another one in the new settings: sessions, signed URLs and system OAuth "
+                "credentials end"
             )
         if not self.facts.secret_key and "secret key" not in self.outcome.census.by_kind:
             self.outcome.warn(
@@ -197,12 +205,10 @@ class Migration:
         return bool(self.outcome.checked.troubles[Trouble.NOT_MOVED]) and self.outcome.passes < PASSES
 
     def _judge(self) -> None:
-        refusals = self.outcome.refusals
-        lost = self.outcome.checked.troubles[Trouble.LOST]
-        if lost and not self.choices.allow_lost:
-            refusals.append(f"{lost} rows: {Trouble.LOST}")
+        refusals = self.outcome.all_refusals(self.choices.allow_lost)
         if not refusals:
             return
+        lost = self.outcome.checked.troubles[Trouble.LOST]
         hint = "the objects are moved, the database was not changed"
         if any(problem.state.fatal for problem in self.outcome.keys):
             hint += "; put the private keys back (privkeys/{workspace}/private.pem), then run this again"

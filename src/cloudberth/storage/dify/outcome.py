@@ -41,10 +41,12 @@ class Facts:
     """What Dify's variables say that matters here. secret_key: SECRET_KEY is set.
 
     keys_elsewhere: name of the key provider when the workspaces' private keys are not in the bucket.
+    other_secret_key: the new settings have another SECRET_KEY than the old ones.
     """
 
     secret_key: bool = True
     keys_elsewhere: str = ""
+    other_secret_key: bool = False
 
 
 @dataclass
@@ -69,15 +71,17 @@ class Outcome:
         if text not in self.warnings:
             self.warnings.append(text)
 
-    @property
-    def refusals(self) -> list[str]:
-        """Why this may not finish, most important first; empty when it may (lost objects not counted)."""
+    def all_refusals(self, allow_lost: bool) -> list[str]:
+        """Why this may not finish, most important first; empty when it may."""
         found = [
             f"workspace {problem.tenant}: {problem.state}" for problem in self.keys if problem.state.fatal
         ]
         for trouble in (Trouble.NOT_MOVED, Trouble.OTHER_SIZE, Trouble.OTHER_CONTENT):
             if count := self.checked.troubles[trouble]:
                 found.append(f"{count} rows: {trouble}")
+        lost = self.checked.troubles[Trouble.LOST]
+        if lost and not allow_lost:
+            found.append(f"{lost} rows: {Trouble.LOST}")
         return found
 
     def as_json(self) -> dict[str, Any]:
