@@ -1,8 +1,8 @@
 """`berth storage migrate SRC DST --dify`: its options, what it asks, what it shows.
 
 For the command `migrate`: put `@dify_options` on it; it then gets `dify`, None without ``--dify``. With it,
-call `migrate_dify` with a mover made of the transfer engine (`cloudberth.storage.dify.migration.Mover`: copies
-what is missing or different at the destination, verified, deletes nothing, tells every object that failed).
+call `migrate_dify` with `cloudberth.storage.dify.mover.EngineMover(execution)`: it copies what is
+missing or different at the destination, compares everything, deletes nothing, tells every object that failed.
 """
 
 from __future__ import annotations
