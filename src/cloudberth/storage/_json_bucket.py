@@ -1,7 +1,7 @@
 """A bucket whose vendor has S3's model with JSON bodies: requests, refusals, attributes, the bucket itself.
 
 The flows about objects stand in _json_objects.py. Baidu BOS and Volcengine TOS differ in how they spell
-things (``maxKeys`` and ``max-keys``, ``eTag`` and ``ETag``), how they sign, and a few headers: the hooks here.
+things (``maxKeys`` and ``max-keys``, ``eTag`` and ``ETag``), how they sign, and a few headers: the hooks.
 """
 
 from __future__ import annotations
