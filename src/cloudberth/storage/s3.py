@@ -12,7 +12,14 @@ from typing import Any, ClassVar, Literal, Self
 
 from pydantic import Field, SecretStr, model_validator
 
-from cloudberth.errors import BackendError, InvalidInput, NotFound, PermissionDenied
+from cloudberth.errors import (
+    BackendError,
+    ExpiredCredentials,
+    InvalidInput,
+    NotFound,
+    PermissionDenied,
+    Unavailable,
+)
 from cloudberth.storage import xml_text
 from cloudberth.storage._s3 import S3Like
 from cloudberth.storage.body import EMPTY, BytesBody
@@ -201,18 +208,35 @@ def _credentials(settings: S3Settings) -> tuple[Provider, str]:
     return aws_chain("s3 without keys")
 
 
+def _no_credentials(error: Exception) -> BackendError:
+    """What botocore raises while it fetches credentials, as an error of ours."""
+    what = f"AWS credentials cannot be fetched: {' '.join(str(error).split())[:300]}"
+    if isinstance(error, RuntimeError):  # "refreshed, but the refreshed credentials are still expired"
+        return ExpiredCredentials(what)
+    if type(error).__name__ in {
+        "MetadataRetrievalError",
+        "CredentialRetrievalError",
+        "EndpointConnectionError",
+    }:
+        return Unavailable(what)
+    return PermissionDenied(what, hint="try: aws sts get-caller-identity")
+
+
 def aws_chain(needed_for: str) -> tuple[Provider, str]:
     """AWS's default chain: environment, web identity, profiles, container, instance role. And its region."""
     session = late_import("botocore.session", extra="aws", needed_for=needed_for).get_session()
 
     def provider() -> Credentials:
-        found = session.get_credentials()
-        if found is None:
+        try:
+            found = session.get_credentials()
+            frozen = found.get_frozen_credentials() if found else None
+        except Exception as error:  # botocore has a class for each way that it cannot get any
+            raise _no_credentials(error) from None
+        if found is None or frozen is None:
             raise PermissionDenied(
                 "there are no AWS credentials",
                 hint="set S3_ACCESS_KEY and S3_SECRET_KEY, or run with a role: aws sts get-caller-identity",
             )
-        frozen = found.get_frozen_credentials()
         expiry = getattr(found, "_expiry_time", None)
         return Credentials(
             frozen.access_key,
