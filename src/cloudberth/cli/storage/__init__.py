@@ -19,6 +19,7 @@ COMMANDS = {
     "du": "usage",
     "presign": "presigning",
     "uploads": "removing",
+    "doctor": "checking",
 }
 
 
