@@ -75,7 +75,7 @@ class Local(OpenableBackend):
     """The primitives on a folder. Files and folders get the rights that the umask leaves."""
 
     id = "local"
-    settings = LocalSettings
+    settings: ClassVar[type[Settings]] = LocalSettings
     capabilities = Capabilities(
         max_put=16 * TIB,
         part_min=1,

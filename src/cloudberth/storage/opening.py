@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from importlib import import_module
 from types import ModuleType
-from typing import ClassVar, Self
+from typing import ClassVar
 
 from cloudberth.errors import InvalidInput
 from cloudberth.storage.contract import Backend
@@ -20,7 +20,7 @@ class OpenableBackend(Backend):
 
     @classmethod
     @abstractmethod
-    def open(cls, settings: Settings, options: Options) -> Self:
+    def open(cls, settings: Settings, options: Options) -> Backend:
         """A backend with these settings. Makes no request; raises InvalidInput when settings contradict."""
 
 

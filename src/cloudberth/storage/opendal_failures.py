@@ -1,0 +1,96 @@
+"""The fourteen exceptions of OpenDAL → errors of ours.
+
+Only the first line of what OpenDAL says is passed on: what follows are addresses, headers and a backtrace.
+"""
+
+from __future__ import annotations
+
+import re
+
+from cloudberth.errors import (
+    BackendError,
+    BucketNotFound,
+    ExpiredCredentials,
+    InvalidRange,
+    Kind,
+    NotFound,
+    PermissionDenied,
+    PreconditionFailed,
+    Throttled,
+    Unavailable,
+    Unsupported,
+    WrongRegion,
+)
+from cloudberth.storage.http.failures import MESSAGE_LENGTH, Meaning, invalid, unexpected
+from cloudberth.storage.local_failures import failure as failure_of_system
+
+_HEAD = re.compile(r"^\w+ \((?P<lasting>\w+)\) at [^=]*=> ?(?P<said>.*)")
+_CODE = re.compile(r'code: "(\w+)"')
+_ERRNO = re.compile(r"\(os error (\d+)\)")
+_FOLDER_IN_THE_WAY = 21
+_FILE_IN_THE_WAY = (17, 20)
+
+_CONFLICT = PreconditionFailed
+MEANINGS: dict[str, Meaning] = {
+    "NotFound": NotFound,
+    "NotADirectory": NotFound,
+    "IsADirectory": NotFound,
+    "PermissionDenied": PermissionDenied,
+    "AlreadyExists": _CONFLICT,
+    "ConditionNotMatch": _CONFLICT,
+    "Conflict": _CONFLICT,
+    "RateLimited": Throttled,
+    "RangeNotSatisfied": InvalidRange,
+    "Unsupported": Unsupported,
+    "ConfigInvalid": invalid,
+    "IsSameFile": invalid,
+}
+# What the services behind OpenDAL say, where it is more than OpenDAL makes of it.
+CODES: dict[str, Meaning] = {
+    "NoSuchBucket": BucketNotFound,
+    "ContainerNotFound": BucketNotFound,
+    "ExpiredToken": ExpiredCredentials,
+    "InvalidAccessKeyId": PermissionDenied,
+    "SignatureDoesNotMatch": PermissionDenied,
+    "AuthenticationFailed": PermissionDenied,
+    "AuthorizationHeaderMalformed": WrongRegion,
+    "PermanentRedirect": WrongRegion,
+    "SlowDown": Throttled,
+}
+
+
+def is_of_opendal(error: Exception) -> bool:
+    """Whether an exception is one of OpenDAL's, of any release."""
+    return type(error).__module__.partition(".")[0] == "opendal"
+
+
+def failure(error: Exception, where: str, *, writing: bool = False) -> BackendError:
+    """The error that an exception of OpenDAL is. writing: a name in the way is then no missing object."""
+    text = str(error)
+    head = _HEAD.match(text)
+    said = " ".join((head["said"] if head else text.partition("\n")[0]).split())[:MESSAGE_LENGTH]
+    number = _ERRNO.search(text)
+    if number is not None and type(error).__name__ != "NotFound":
+        return _of_system(int(number[1]), said, where, writing)
+    code = (_CODE.search(text) or ["", ""])[1]
+    meaning = CODES.get(code) or MEANINGS.get(type(error).__name__)
+    if meaning is None:
+        passing = head is not None and head["lasting"] in ("temporary", "persistent")
+        meaning = Unavailable if passing else unexpected
+    found = meaning(said or type(error).__name__, where=where)
+    found.code = code or type(error).__name__
+    return found
+
+
+def _of_system(number: int, said: str, where: str, writing: bool) -> BackendError:
+    if number == _FOLDER_IN_THE_WAY or number in _FILE_IN_THE_WAY:
+        if not writing:
+            return NotFound("there is no such object", where=where)
+        taken = "a folder" if number == _FOLDER_IN_THE_WAY else "an object"
+        return BackendError(
+            f"{taken} of that name is in the way",
+            kind=Kind.CONFLICT,
+            where=where,
+            hint="this scheme of OpenDAL has paths, where a name is either a folder or an object",
+        )
+    return failure_of_system(OSError(number, said), where)
