@@ -11,7 +11,7 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, ClassVar, Literal, Self
+from typing import Any, ClassVar, Self
 from urllib.parse import quote, unquote
 
 from pydantic import Field, SecretStr, model_validator
@@ -32,17 +32,15 @@ from cloudberth.errors import (
     WrongRegion,
 )
 from cloudberth.storage._json_answers import Answer
-from cloudberth.storage._json_bucket import PLAIN, FactTable, Query, as_text, kept
+from cloudberth.storage._json_bucket import FactTable, Query, as_text, kept
 from cloudberth.storage._json_objects import JsonObjects
 from cloudberth.storage.contract import (
     GIB,
     MIB,
-    Attributes,
     BucketFacts,
     Capabilities,
     Checksum,
     Condition,
-    SignedRequest,
     StorageClass,
 )
 from cloudberth.storage.credentials import Cached, Credentials, Provider, fixed
@@ -53,7 +51,7 @@ from cloudberth.storage.http.message import Origin, Request, Response, encode_ke
 from cloudberth.storage.opening import OpenableBackend
 from cloudberth.storage.options import Options
 from cloudberth.storage.settings import Settings, revealed
-from cloudberth.storage.signing.tos_v4 import LONGEST, TosV4
+from cloudberth.storage.signing.tos_v4 import TosV4
 from cloudberth.storage.volcengine_credentials import STS, EcsRole, OidcRole
 
 _CRC64 = "x-tos-hash-crc64ecma"
@@ -231,15 +229,6 @@ class VolcengineTos(JsonObjects, OpenableBackend):
         if isinstance(error, WrongRegion) and region:
             error.hint = f"set VOLCENGINE_TOS_REGION to {region}, and the endpoint to that region's"
         return error
-
-    def presign(
-        self, method: Literal["GET", "PUT"], key: str, seconds: int, attributes: Attributes = PLAIN
-    ) -> SignedRequest:
-        if not 1 <= seconds <= LONGEST:
-            raise invalid(
-                f"TOS signs URLs for up to {LONGEST} seconds, not {seconds}", where=f"{self.place}/{key}"
-            )
-        return super().presign(method, key, seconds, attributes)
 
     # -- what doctor asks ------------------------------------------------------------------------------------
 

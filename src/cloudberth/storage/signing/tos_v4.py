@@ -19,8 +19,6 @@ from cloudberth.storage.http.message import Request, encode_query
 ALGORITHM = "TOS4-HMAC-SHA256"
 PREFIX = "x-tos-"
 UNSIGNED = "UNSIGNED-PAYLOAD"
-LONGEST = 7 * 24 * 3600
-"""Seconds that a signed URL may hold."""
 
 
 class TosV4:
