@@ -24,7 +24,7 @@ class Body(ABC):
 
     @abstractmethod
     def chunks(self) -> Iterator[Buffer]:
-        """The bytes from the start; can be called again. No chunk is empty."""
+        """The bytes from the start; can be called again. No chunk is empty; each holds until the next is taken."""
 
     @property
     def view(self) -> memoryview | None:
@@ -34,7 +34,7 @@ class Body(ABC):
     def read(self) -> bytes:
         """All bytes, in memory."""
         view = self.view
-        return bytes(view) if view is not None else b"".join(self.chunks())
+        return bytes(view) if view is not None else b"".join(bytes(chunk) for chunk in self.chunks())
 
 
 class BytesBody(Body):
