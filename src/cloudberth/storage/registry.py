@@ -6,12 +6,14 @@ Third parties add types through the entry point group ``cloudberth.storage`` (na
 
 from __future__ import annotations
 
-from importlib import import_module, metadata
+from importlib import import_module
 from typing import TYPE_CHECKING
 
 from cloudberth.errors import InvalidInput
 
 if TYPE_CHECKING:
+    from importlib.metadata import EntryPoints
+
     from cloudberth.storage.opening import OpenableBackend
 
 ENTRY_POINTS = "cloudberth.storage"
@@ -52,14 +54,14 @@ SCHEMES = {
 
 def types() -> tuple[str, ...]:
     """Every type, those of other distributions included, sorted."""
-    return tuple(sorted({*BACKENDS, *(point.name for point in metadata.entry_points(group=ENTRY_POINTS))}))
+    return tuple(sorted({*BACKENDS, *(point.name for point in _entry_points())}))
 
 
 def backend_class(type_id: str) -> type[OpenableBackend]:
     """The class of a type. Raises InvalidInput for an unknown type, or when its extra is not installed."""
     reference = BACKENDS.get(type_id)
     if reference is None:
-        for point in metadata.entry_points(group=ENTRY_POINTS):
+        for point in _entry_points():
             if point.name == type_id:
                 reference = point.value
     if reference is None:
@@ -71,3 +73,10 @@ def backend_class(type_id: str) -> type[OpenableBackend]:
     module, _, name = reference.partition(":")
     found: type[OpenableBackend] = getattr(import_module(module), name)
     return found
+
+
+def _entry_points() -> EntryPoints:
+    # Late: reading what is installed takes longer than opening a bucket.
+    from importlib import metadata
+
+    return metadata.entry_points(group=ENTRY_POINTS)

@@ -52,6 +52,7 @@ CAPABILITIES = Capabilities(
 )
 _DNS_BUCKET = re.compile(r"[a-z0-9](?:[a-z0-9-]{1,61})[a-z0-9]")
 _AMAZON = re.compile(r"(^|\.)amazonaws\.com(\.cn)?$")
+_ABORTING = ("AbortIncompleteMultipartUpload", "AbortMultipartUpload")
 _EVERYBODY = "http://acs.amazonaws.com/groups/global/AllUsers"
 
 
@@ -189,7 +190,8 @@ def _text(document: str, path: str) -> str:
 
 def _rules(document: str, tag: str) -> str:
     count = document.count(f"<{tag}>")
-    return f"{count} rule{'s' * (count != 1)}"
+    aborts = any(f"<{name}>" in document for name in _ABORTING)
+    return f"{count} rule{'s' * (count != 1)}{', aborting unfinished uploads' if aborts else ''}"
 
 
 def _path_style(settings: S3Settings) -> bool:

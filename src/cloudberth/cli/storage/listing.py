@@ -63,7 +63,8 @@ def ls(
 
         raise NotFound("nothing starts with this", where=location)
     if long and not as_json:
-        folders = f", {total.prefixes:,} folders" if total.prefixes else ""
+        plural = "" if total.prefixes == 1 else "s"
+        folders = f", {total.prefixes:,} folder{plural}" if total.prefixes else ""
         size = size_text(total.bytes)
         click.echo(f"{objects_text(total.objects)}{folders}, {size}", err=True)
 

@@ -102,7 +102,7 @@ def _tls(server: ServerFacts, facts: Facts) -> Check:
     if tls.trouble:
         return Check(
             "tls", NETWORK, "certificate", FAIL, f"the certificate is not accepted: {tls.trouble}",
-            "a private authority: name its certificate in SSL_CERT_FILE; else the endpoint is not the right one",
+            "a private authority: name its certificate in SSL_CERT_FILE; else: is the endpoint right?",
         )  # fmt: skip
     said = f"{tls.version}, by {tls.issuer or 'an authority without a name'}"
     if tls.expires:

@@ -9,6 +9,8 @@ from cloudberth.storage.doctor.facts import Check, Facts, Verdict
 
 OK, WARN, FAIL, UNKNOWN = Verdict.OK, Verdict.WARN, Verdict.FAIL, Verdict.UNKNOWN
 BUCKET = "Bucket"
+# Types whose facts say when a rule aborts unfinished uploads.
+_TELL_OF_ABORTING = {"s3", "aliyun-oss", "huawei-obs", "tencent-cos"}
 _OLD_UPLOAD = timedelta(days=1)
 
 
@@ -86,6 +88,9 @@ def _lifecycle(facts: Facts) -> Check:
     if "unfinished" in known or facts.type in {"azure-blob", "google-storage"}:
         # Azure forgets uncommitted blocks after a week, Google a resumable upload: no rule is needed.
         return Check("lifecycle", BUCKET, "lifecycle", OK, known)
+    if facts.type not in _TELL_OF_ABORTING and not known.startswith("0 "):
+        said = f"{known}; whether one aborts unfinished uploads is not told"
+        return Check("lifecycle", BUCKET, "lifecycle", OK, said)
     return Check(
         "lifecycle", BUCKET, "lifecycle", WARN, f"{known}, and none that aborts unfinished uploads",
         "add a rule AbortIncompleteMultipartUpload of some days: forgotten parts cost money for ever",
