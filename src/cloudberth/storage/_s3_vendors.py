@@ -151,6 +151,8 @@ class S3Vendor(S3Like, OpenableBackend):
             raise self.unsupported("put over a certain version only")
         if not condition.absent:
             return {}
+        if "absent" not in self.capabilities.conditional:
+            raise self.unsupported("put only where nothing is")
         if not self._unversioned:
             response = yield self.request("GET", "", (("versioning", ""),))
             if xml_text.text_of(xml_text.parse(response.body), "Status"):
