@@ -4,7 +4,8 @@ Keys go as they are, with these limits of the service: a backslash is a slash to
 refused rather than written under another name, as are control characters that no list can hold; dots at the
 end of a segment are best avoided (tools of Microsoft cut them); slashes beside a segment ``.`` or ``..`` are
 sent as ``%2F``, so that nothing on the way takes it for a step in a path (accepted by Azurite; not proved
-live). Names are compared as the service does, case included.
+live); the keys ``.`` and ``..`` are refused, because no slash is there to do that with. Names are compared as
+the service does, case included.
 
 A listing is in the order of the service ("alphabetical", upper case first) and sorted by bytes within a page.
 Azurite compares UTF-16 units; the two differ only where a key with characters beyond U+FFFF meets one between
@@ -172,7 +173,7 @@ class AzureBlob(AzureUploads, OpenableBackend):
         possible: list[str] = []
         for key in keys:
             # What is refused as a key cannot be there, and so is deleted already.
-            if not REFUSED.search(key):
+            if not REFUSED.search(key) and key not in (".", ".."):
                 possible.append(key)
         for start in range(0, len(possible), BATCH):
             some = possible[start : start + BATCH]

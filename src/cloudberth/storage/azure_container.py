@@ -81,6 +81,11 @@ class AzureContainer(HttpBackend):
             raise Unsupported(
                 f"{bad[0]!r} cannot stand in a key: {what}", where=f"{self.place}/{key!r}", hint="rename it"
             )
+        if key in (".", ".."):
+            raise Unsupported(
+                f"{key!r} is a step in a path, no name, to what stands before this service",
+                where=f"{self.place}/{key}", hint="rename it",
+            )  # fmt: skip
         encoded = encode_key(key)
         if not {".", ".."}.isdisjoint(key.split("/")):
             encoded = encoded.replace("/", "%2F")

@@ -79,6 +79,8 @@ _TOO_OLD = ("time frame", "too old", "token is expired", "lifetime validation fa
 def failure_of(response: Response, *, where: str, over: bool) -> BackendError:
     """The error of an answer. over: whether the credentials are known to have ended."""
     code, message = error_words(response)
+    if code == "InvalidOperation" and "md5" in message.lower():
+        code = "Md5Mismatch"  # as Azurite says it
     error = error_of(
         response, code=code, message=message, where=where, meanings=MEANINGS, hint=_HINTS.get(code, "")
     )

@@ -56,41 +56,56 @@ class AzureUploads(AzureContainer):
     def _blocks(self, key: str) -> Flow[dict[str, dict[int, int]]]:
         """Sizes of the parts beside a key, by upload and number."""
         try:
-            response = yield self._on_blob(
-                "GET", key, ("comp", "blocklist"), ("blocklisttype", "uncommitted")
-            )
+            query = ("comp", "blocklist"), ("blocklisttype", "uncommitted")
+            response = yield self._on_blob("GET", key, *query)
         except NotFound as error:
             if not is_gone(error):
                 raise
             return {}
-        return blocks.blocks_by_upload(azure_xml.uncommitted_blocks(response.body))
+        return blocks.blocks_by_upload(azure_xml.blocks_of(response.body, "Uncommitted"))
 
     @flow
     def finish_upload(
         self, key: str, upload: str, parts: Sequence[Part], attributes: Attributes = Attributes(),
         condition: Condition = Condition(),
     ) -> Flow[Written]:  # fmt: skip
-        """Put Block List. It throws away all other blocks beside the key: of two uploads at once, one is
-        lost.
+        """Put Block List. It throws away all other blocks beside the key: of two uploads at once one is lost.
 
-        The parts are looked at first, because after an abort there are blocks of the same names with one
-        byte.
+        The parts are looked at first: after an abort there are blocks of the same names with one byte each.
+        An upload that was finished already, and whose answer was lost, is no failure.
         """
-        found = (yield from self._blocks(key)).get(upload, {})
+        names = [
+            blocks.block_name(upload, part.number) for part in sorted(parts, key=lambda part: part.number)
+        ]
+        try:
+            self._check_parts(key, upload, parts, (yield from self._blocks(key)).get(upload, {}))
+            request = self._on_blob("PUT", key, ("comp", "blocklist"))
+            request.headers = {**headers_of(attributes), **headers_if(condition)}
+            request.body = BytesBody(azure_xml.block_list(names))
+            response = yield request
+        except NotFound as error:
+            if not is_gone(error) or (finished := (yield from self._finished(key, names))) is None:
+                raise
+            return finished
+        return Written(response.header("etag").strip('"') or None)
+
+    def _check_parts(self, key: str, upload: str, parts: Sequence[Part], found: dict[int, int]) -> None:
         where = f"{self.place}/{key}"
         if blocks.TOMBSTONE in found or (not found and parts):
-            raise NotFound("there is no such multipart upload (it was finished or aborted)", where=where)
+            raise NotFound(f"there is no multipart upload {upload} (finished or aborted)", where=where)
         for part in parts:
             if found.get(part.number) != part.size:
                 raise NotFound(f"part {part.number} is not there as it was sent", where=where)
-        request = self._on_blob("PUT", key, ("comp", "blocklist"))
-        request.headers = {**headers_of(attributes), **headers_if(condition)}
-        names = (
-            blocks.block_name(upload, part.number) for part in sorted(parts, key=lambda part: part.number)
-        )
-        request.body = BytesBody(azure_xml.block_list(names))
-        response = yield request
-        return Written(response.header("etag").strip('"') or None)
+
+    def _finished(self, key: str, names: Sequence[str]) -> Flow[Written | None]:
+        """The object, when it is made of exactly these blocks."""
+        try:
+            query = ("comp", "blocklist"), ("blocklisttype", "committed")
+            response = yield self._on_blob("GET", key, *query)
+        except NotFound:
+            return None
+        made = [block.name for block in azure_xml.blocks_of(response.body, "Committed")]
+        return Written(response.header("etag").strip('"') or None) if names and made == list(names) else None
 
     @flow
     def abort_upload(self, key: str, upload: str) -> Flow[None]:

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from email.utils import parsedate_to_datetime
+from typing import Literal
 from urllib.parse import unquote
 from xml.etree import ElementTree
 from xml.sax.saxutils import escape
@@ -142,9 +143,9 @@ def block_list(names: Iterable[str]) -> bytes:
     return f'<?xml version="1.0" encoding="utf-8"?><BlockList>{blocks}</BlockList>'.encode()
 
 
-def uncommitted_blocks(body: bytes) -> Iterator[Block]:
+def blocks_of(body: bytes, kind: Literal["Uncommitted", "Committed"]) -> Iterator[Block]:
     """The blocks of Get Block List that have a name of ASCII; others are not ours."""
-    for element in parsed(body).iterfind("UncommittedBlocks/Block"):
+    for element in parsed(body).iterfind(f"{kind}Blocks/Block"):
         try:
             name = base64.b64decode(_text(element, "Name")).decode("ascii")
         except (binascii.Error, ValueError):

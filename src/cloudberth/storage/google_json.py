@@ -1,0 +1,163 @@
+"""Objects of Cloud Storage as JSON, and what the headers of their contents say."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+from collections.abc import Callable, Iterator, Mapping
+from datetime import datetime
+from email.utils import parsedate_to_datetime
+from typing import Any
+
+from cloudberth.storage.contract import Attributes, Checksum, ObjectInfo, Written
+from cloudberth.storage.http.failures import unexpected
+from cloudberth.storage.http.message import Response
+
+Json = dict[str, Any]
+
+FIELDS = (
+    "name,size,generation,updated,md5Hash,crc32c,contentType,cacheControl,contentDisposition,contentEncoding,"
+    "contentLanguage,metadata,storageClass"
+)
+_NAMES = {
+    "content_type": "contentType",
+    "cache_control": "cacheControl",
+    "content_disposition": "contentDisposition",
+    "content_encoding": "contentEncoding",
+    "content_language": "contentLanguage",
+    "storage_class": "storageClass",
+}
+
+
+def document(response: Response) -> Json:
+    """The answer's body; raises BackendError (unexpected) when it is no JSON object."""
+    try:
+        found = json.loads(response.body)
+    except (ValueError, RecursionError):
+        found = None
+    if not isinstance(found, dict):
+        raise unexpected("the server answered with something that is no JSON object")
+    return found
+
+
+def resource(attributes: Attributes) -> Json:
+    """Attributes as the JSON that goes with a write. What is None is left out."""
+    found: Json = {
+        name: value for field, name in _NAMES.items() if (value := getattr(attributes, field)) is not None
+    }
+    if attributes.metadata:
+        found["metadata"] = {name.lower(): value for name, value in attributes.metadata.items()}
+    return found
+
+
+def info_of(item: Json) -> ObjectInfo:
+    """An object of a list, or of a read of its metadata."""
+    try:
+        return ObjectInfo(
+            str(item["name"]),
+            size=int(item.get("size") or 0),
+            modified=datetime.fromisoformat(item["updated"]) if item.get("updated") else None,
+            etag=str(item["generation"]) if item.get("generation") else None,
+            checksums=checksums(item.get("md5Hash"), item.get("crc32c")),
+            attributes=Attributes(
+                **{field: item.get(name) or None for field, name in _NAMES.items()},
+                metadata=metadata_of(item),
+            ),
+        )
+    except (KeyError, ValueError, TypeError, AttributeError):
+        raise unexpected("the server answered with an object that lacks something") from None
+
+
+def metadata_of(item: Json) -> dict[str, str]:
+    """User metadata, names in lower case."""
+    return {name.lower(): str(value) for name, value in (item.get("metadata") or {}).items()}
+
+
+def written(item: Json) -> Written:
+    """What the answer to a write says."""
+    generation = item.get("generation")
+    return Written(
+        str(generation) if generation else None, checksums(item.get("md5Hash"), item.get("crc32c"))
+    )
+
+
+def checksums(md5: object, crc32c: object) -> dict[Checksum, str]:
+    """Checksums in hexadecimal from Google's base64."""
+    found: dict[Checksum, str] = {}
+    if (digest := _decoded(md5, 16)) is not None:
+        found["md5"] = digest
+    if (digest := _decoded(crc32c, 4)) is not None:
+        found["crc32c"] = digest
+    return found
+
+
+def _decoded(text: object, size: int) -> str | None:
+    try:
+        digest = base64.b64decode(text, validate=True) if isinstance(text, str) else b""
+    except (binascii.Error, ValueError):
+        return None
+    return digest.hex() if len(digest) == size else None
+
+
+class MetadataOnDemand(Mapping[str, str]):
+    """User metadata that is asked for when somebody looks at it.
+
+    The answer to a read of contents has it in headers, if at all, where blanks and letters beyond ASCII get
+    lost; the JSON has it whole, but is a request of its own, which most readers do not need.
+    """
+
+    def __init__(self, ask: Callable[[], Mapping[str, str]]) -> None:
+        self._ask = ask
+        self._known: Mapping[str, str] | None = None
+
+    def _metadata(self) -> Mapping[str, str]:
+        if self._known is None:
+            self._known = self._ask()
+        return self._known
+
+    def __getitem__(self, name: str) -> str:
+        return self._metadata()[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._metadata())
+
+    def __len__(self) -> int:
+        return len(self._metadata())
+
+    def __repr__(self) -> str:
+        return repr(dict(self._known)) if self._known is not None else "{… not asked for yet}"
+
+
+def info_of_headers(key: str, response: Response, metadata: Mapping[str, str]) -> ObjectInfo:
+    """An object of the answer to a read of its contents, or a range of them."""
+    hashes = dict(
+        part.strip().split("=", 1) for part in response.header("x-goog-hash").split(",") if "=" in part
+    )
+    total = response.header("content-range").rpartition("/")[2] if response.status == 206 else ""
+    size = total or response.header("x-goog-stored-content-length") or response.header("content-length")
+    stored = response.header("x-goog-stored-content-encoding")
+    encoding = stored if stored not in ("", "identity") else response.header("content-encoding")
+    return ObjectInfo(
+        key,
+        size=int(size) if size.isdecimal() else 0,
+        modified=_moment(response.header("last-modified")),
+        etag=response.header("x-goog-generation") or None,
+        checksums=checksums(hashes.get("md5"), hashes.get("crc32c")),
+        attributes=Attributes(
+            content_type=response.header("content-type") or None,
+            cache_control=response.header("cache-control") or None,
+            content_disposition=response.header("content-disposition") or None,
+            content_encoding=encoding or None,
+            content_language=response.header("content-language") or None,
+            metadata=metadata,
+            storage_class=response.header("x-goog-storage-class") or None,
+        ),
+    )
+
+
+def _moment(value: str) -> datetime | None:
+    try:
+        return parsedate_to_datetime(value) if value else None
+    except ValueError:
+        return None
