@@ -86,6 +86,22 @@ def test_uploads_while_it_runs_are_brought_by_later_passes(dify: Installation, t
     assert dify.types() == {"s3": 8}
 
 
+def test_told_to_stop_while_rows_are_checked_the_database_is_left_alone(
+    dify: Installation, tmp_path: Path
+) -> None:
+    told = execution(tmp_path)
+    mover = EngineMover(told)
+    destination = AsS3(dify.destination.backend, dify.destination.options)
+    with DifyDatabase.open(dify.settings) as database, pytest.raises(KeyboardInterrupt):
+        migration = Migration(dify.source, destination, database, mover, Report(None))
+        migration.stopped = mover.stopped
+        migration.tell = lambda line: told.stop.set() if "Checking" in line else None
+        migration.run()
+    assert tree(dify.destination) == tree(dify.source)
+    assert dify.types() == {"local": 6}
+    assert migrate(dify, EngineMover(execution(tmp_path))).changed == 6
+
+
 def test_when_told_to_stop_the_next_run_goes_on(dify: Installation, tmp_path: Path) -> None:
     stopped = execution(tmp_path)
     stopped.stop.set()

@@ -24,7 +24,7 @@ from cloudberth.errors import InvalidInput, Refused
 if TYPE_CHECKING:
     from cloudberth.storage.dify.connection import DatabaseSettings
     from cloudberth.storage.dify.migration import Mover
-    from cloudberth.storage.dify.outcome import Facts, Outcome
+    from cloudberth.storage.dify.outcome import Facts, Moved, Outcome
     from cloudberth.storage.dify.report import Report
     from cloudberth.storage.storage import Storage
 
@@ -111,7 +111,9 @@ def migrate_dify(
     choices = Choices(dry_run, dify.deep, dify.keep_storage_type, dify.allow_lost)
     with DifyDatabase.open(settings) as database:
         report = Report(dify.report or (None if dry_run else default_folder()))
-        migration = Migration(*stores, database, mover, report, choices, facts_of(environments), _say)
+        shown_mover = _Shown(mover, quiet=as_json)
+        migration = Migration(*stores, database, shown_mover, report, choices, facts_of(environments), _say)
+        migration.stopped = shown_mover.stopped
         warned: list[str] = []
         migration.agree = lambda outcome: _ask(outcome, settings, warned, as_json=as_json, yes=yes)
         outcome = migration.run()
@@ -183,6 +185,27 @@ def facts_of(environments: list[Environment]) -> Facts:
 
 
 # -- what is shown -------------------------------------------------------------------------------------------
+
+
+class _Shown:
+    """A mover with its progress on the screen while it moves, when it has any."""
+
+    def __init__(self, mover: Mover, *, quiet: bool) -> None:
+        self._mover = mover
+        self._quiet = quiet
+
+    def stopped(self) -> bool:
+        asked = getattr(self._mover, "stopped", None)
+        return bool(asked and asked())
+
+    def __call__(self, source: Storage, destination: Storage, *, dry_run: bool) -> Moved:
+        from cloudberth.cli.storage.transfer_display import Display
+
+        progress = getattr(self._mover, "progress", None)
+        if progress is None:
+            return self._mover(source, destination, dry_run=dry_run)
+        with Display(progress, quiet=self._quiet):
+            return self._mover(source, destination, dry_run=dry_run)
 
 
 def _say(line: str) -> None:

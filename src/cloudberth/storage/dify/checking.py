@@ -113,6 +113,8 @@ class Checker:
         self._moved = moved
         self._deep = deep
         self.result = Checked()
+        self.stopped: Callable[[], bool] = bool
+        """Asked from time to time; KeyboardInterrupt when it says yes."""
 
     def rows(self, database: DifyDatabase, remember: bool) -> Checked:
         """Check every row. remember: tell the database which ones, for `DifyDatabase.change`."""
@@ -123,6 +125,8 @@ class Checker:
             else:
                 pairs = ((reference, None) for reference in references)
             for batch in batches(pairs):
+                if self.stopped():
+                    raise KeyboardInterrupt
                 # Most rows need no request: only the others are worth a thread.
                 asked = iter(threads.map(self._is_here, [pair for pair in batch if not self._fits(pair)]))
                 here = [True if self._fits(pair) else next(asked) for pair in batch]

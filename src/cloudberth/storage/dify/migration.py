@@ -65,6 +65,8 @@ class Migration:
         self.tell = tell
         self.agree: Callable[[Outcome], object] = str
         """Called when everything has been counted, before anything is moved; may raise, to stop."""
+        self.stopped: Callable[[], bool] = bool
+        """Asked between steps, and before the database is changed: then nothing of it is."""
         old = SAME_FOLDER if source.type in SAME_FOLDER else frozenset({source.type})
         self.outcome = Outcome(
             choices.dry_run, old_types=tuple(sorted(old - {destination.type})), new_type=destination.type
@@ -175,6 +177,7 @@ class Migration:
         self.report.begin_pass()
         moved = listed is self.destination
         checker = Checker(listed, other, self.report.problem, moved=moved, deep=self.choices.deep)
+        checker.stopped = self.stopped
         if moved:
             self.database.begin_check()
         self.outcome.checked = checker.rows(self.database, remember=moved)
@@ -221,6 +224,8 @@ class Migration:
     def _change(self) -> bool:
         """Change the rows' type; False when there are new rows, and another pass is needed."""
         old, new = self.outcome.old_types, self.outcome.new_type
+        if self.stopped():
+            raise KeyboardInterrupt
         self.tell(f"Changing upload_files from {', '.join(old) or 'nothing'} to {new}")
         try:
             with self.database.change(old, new) as rows:

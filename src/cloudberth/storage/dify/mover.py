@@ -17,6 +17,7 @@ from cloudberth.storage.transfer.rules import Action, Rules
 if TYPE_CHECKING:
     from cloudberth.storage.storage import Storage
     from cloudberth.storage.transfer.engine import Execution
+    from cloudberth.storage.transfer.progress import Progress
     from cloudberth.storage.transfer.report import Summary
 
 _FINE = frozenset({"moved", "incomplete", "nothing to do"})
@@ -36,6 +37,14 @@ class EngineMover:
         self._compared = False
         self.summary: Summary | None = None
         """Of the last call."""
+
+    @property
+    def progress(self) -> Progress:
+        return self._execution.progress
+
+    def stopped(self) -> bool:
+        """Whether the execution was told to stop."""
+        return self._execution.stop.is_set()
 
     def __call__(self, source: Storage, destination: Storage, *, dry_run: bool) -> Moved:
         if dry_run:
