@@ -32,6 +32,9 @@ SUB_RESOURCES = frozenset({
     "response-content-type", "response-expires",
 })  # fmt: skip
 
+# What OBS calls its classes to those who speak S3.
+S3_CLASSES = {"WARM": "STANDARD_IA", "COLD": "GLACIER"}
+
 
 class ObsDouble(MultipartDouble):
     """OBS. Buckets are in the path or in the name of the host."""
@@ -88,12 +91,22 @@ class ObsDouble(MultipartDouble):
             response.headers = {
                 name.replace("x-obs-", "x-amz-", 1): value for name, value in response.headers.items()
             }
+            chosen = response.headers.get("x-amz-storage-class", "")
+            if chosen in S3_CLASSES:
+                response.headers["x-amz-storage-class"] = S3_CLASSES[chosen]
+            if request.method == "GET" and b"<ListBucketResult>" in bytes(response.body[:200]):
+                for own, other in S3_CLASSES.items():
+                    tags = (f"<StorageClass>{name}<".encode() for name in (own, other))
+                    response.body = bytes(response.body).replace(*tags)
         return response
 
     def understood(self, request: Request) -> Request:
         if not _speaks_s3(request):
             return request
         headers = {name.replace("x-amz-", "x-obs-", 1): value for name, value in request.headers.items()}
+        for own, other in S3_CLASSES.items():
+            if headers.get("x-obs-storage-class") == other:
+                headers["x-obs-storage-class"] = own
         return replace(request, headers=headers)
 
     def authenticate(self, request: Request, bucket: str, key: str | None, region: str) -> User:

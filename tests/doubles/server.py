@@ -237,12 +237,20 @@ def _request(method: str, target: str, headers: dict[str, str], body: bytes) -> 
     return Request(method, path, query, headers, authority, body)
 
 
+def _cased(name: str) -> str:
+    """A header as vendors write it: ``ETag``, ``Content-MD5``, ``x-oss-meta-a``; some SDKs insist."""
+    lower = name.lower()
+    if lower.startswith("x-"):
+        return lower
+    return {"etag": "ETag", "content-md5": "Content-MD5"}.get(lower) or lower.title()
+
+
 def _send(connection: socket.socket, request: Request, response: Response, stays: bool) -> None:
-    headers = {name.lower(): value for name, value in response.headers.items()}
+    headers = {_cased(name): value for name, value in response.headers.items()}
     if response.status not in {204, 304}:
-        headers.setdefault("content-length", str(len(response.body)))
+        headers.setdefault("Content-Length", str(len(response.body)))
     if not stays:
-        headers["connection"] = "close"
+        headers["Connection"] = "close"
     names = {status.value: status.phrase for status in HTTPStatus}
     lines = [f"HTTP/1.1 {response.status} {names.get(response.status, 'Other')}"]
     lines += [f"{name}: {value}" for name, value in headers.items()]

@@ -11,6 +11,7 @@ import hashlib
 import hmac
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import ClassVar
 from urllib.parse import quote
 
@@ -49,6 +50,10 @@ class CosDouble(MultipartDouble):
     def __init__(self, store: Store | None = None, region: str = "ap-guangzhou") -> None:
         super().__init__(store, region)
         self.domains: dict[str, str] = {}
+
+    def handle(self, request: Request) -> Response:
+        # A plus in a query is a blank to COS; Tencent's SDK writes it so.
+        return super().handle(replace(request, raw_query=request.raw_query.replace("+", "%20")))
 
     # -- where it goes ---------------------------------------------------------------------------------------
 

@@ -43,6 +43,16 @@ CAPABILITIES = Capabilities(
     },
     checksum="md5",
 )
+CAPABILITIES_V2 = replace(
+    CAPABILITIES,
+    conditional=frozenset(),
+    classes={
+        StorageClass.STANDARD: "STANDARD",
+        StorageClass.INFREQUENT: "STANDARD_IA",
+        StorageClass.ARCHIVE: "GLACIER",
+        StorageClass.DEEP_ARCHIVE: "DEEP_ARCHIVE",
+    },
+)
 _REGION = re.compile(r"^obs[.-]([a-z0-9-]+)\.(?:my)?huaweicloud\.(?:com|eu)$")
 
 
@@ -113,7 +123,7 @@ class HuaweiObs(S3Vendor):
         self.own = signer.dialect == "OBS"
         if not self.own:
             self.dialect = replace(type(self).dialect, header="x-amz-")
-            self.capabilities = replace(CAPABILITIES, conditional=frozenset())
+            self.capabilities = CAPABILITIES_V2
 
     @classmethod
     def open(cls, settings: Settings, options: Options) -> Self:
