@@ -74,7 +74,7 @@ def _fetch(
     rest = range(part_size, info.size, part_size)
     if rest:
         os.posix_fallocate(descriptor, 0, info.size)
-    verifier = Verifier.of(info.checksums) if verify and rest else None
+    verifier = Verifier.of(info.checksums, info.size) if verify and rest else None
     running = [
         threads.submit(_range, backend, key, descriptor, at, min(part_size, info.size - at), info, progress)
         for at in rest

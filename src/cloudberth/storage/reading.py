@@ -46,7 +46,7 @@ class ResumingReader(Reader):
         self._at = self._start
         self._failures = 0
         whole = self._start == 0 and self._end == self.info.size
-        self._verifier = Verifier.of(self.info.checksums) if verify and whole else None
+        self._verifier = Verifier.of(self.info.checksums, self.info.size) if verify and whole else None
 
     def read(self, size: int = -1) -> bytes:
         left = self._end - self._at
@@ -168,7 +168,7 @@ def content_of(outcome: Outcome, place: str, *, verify: bool = True) -> Outcome:
             raise CorruptData(
                 f"{len(data)} of {opened.info.size} bytes came", where=f"{place}/{outcome.call.key}"
             )
-        if verify and (verifier := Verifier.of(opened.info.checksums)):
+        if verify and (verifier := Verifier.of(opened.info.checksums, opened.info.size)):
             verifier.update(data)
             verifier.check(f"{place}/{outcome.call.key}")
     except CorruptData as error:
