@@ -21,8 +21,8 @@ from storage.memory_backend import MemoryBackend, UnorderedBackend, capabilities
 from storage.transfer.transfers import QUICK, Places, fails
 
 ODD_KEYS = [
-    "a b+c%20.txt", "文件/表情😀.txt", "/leading", "a//b", "a/../b", "dir/", "./dot", "tail ", "x\ny", "n", "n/child",
-    "back\\slash", "?query=1&b", "#hash", "q\"uote'", "é", "k" * 1024,
+    "a b+c%20.txt", "文件/表情😀.txt", "/leading", "a//b", "a/../b", "dir/", "./dot", "tail ", "x\ny", "n",
+    "n/child", "back\\slash", "?query=1&b", "#hash", "q\"uote'", "é", "k" * 1024,
 ]  # fmt: skip
 
 

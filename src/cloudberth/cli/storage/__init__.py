@@ -20,6 +20,9 @@ COMMANDS = {
     "presign": "presigning",
     "uploads": "removing",
     "doctor": "checking",
+    "sync": "transfer",
+    "migrate": "transfer",
+    "verify": "verifying",
 }
 
 

@@ -50,8 +50,9 @@ class Execution:
 
     journal: file of the journal; None: a place of its own for these two places and these rules. report: where
     to write what was not moved; None: beside the journal when there is something to say. server_side: let the
-    destination's server copy where it can. stop: set it, and the transfer ends in order. copy_objects: makes
-    another engine for small objects (Ray).
+    destination's server copy where it can. stop: set it, and the transfer ends in order. restart: forget
+    a transfer that was interrupted, and plan anew. copy_objects: makes another engine for small objects
+    (Ray).
     """
 
     verify: Verify = Verify.CHECKSUM
@@ -62,7 +63,8 @@ class Execution:
     progress: Progress = field(default_factory=Progress)
     stop: threading.Event = field(default_factory=threading.Event)
     budget: Budget = field(default_factory=Budget)
-    copy_objects: MakeCopyObjects | None = None
+    restart: bool = False
+    copy_all: MakeCopyObjects | None = None
     state_folder: Path | None = None
 
 
@@ -115,7 +117,9 @@ def planned(
     """A plan and nothing more: its sums, its lines, and a function that writes it to a file."""
     _apart(source, target)
     with TemporaryDirectory(prefix="berth-plan-") as folder, Journal(Path(folder) / "plan.db") as journal:
-        counts = plan(source, target, rules, journal, (progress or Progress()).compared)
+        counts = plan(
+            source, target, rules, journal, (progress or Progress()).compared, missing_is_empty=True
+        )
         yield (
             counts,
             plan_file.entries(journal),
@@ -131,6 +135,8 @@ def _transfer(
 ) -> Summary:
     _apart(source, target)
     with _opened(execution, _purpose(source, target, rules)) as journal:
+        if execution.restart:
+            _forget(journal, target)
         resumed = journal.state in {State.RUNNING, State.PLANNING}
         if journal.state is not State.RUNNING:
             _plan(source, target, rules, execution, journal)
@@ -143,7 +149,17 @@ def _transfer(
         return _added(unfinished, _finished(source, target, execution, journal, comparing, True))
 
 
+def _forget(journal: Journal, target: Storage) -> None:
+    """Give up what was begun: uploads that were not finished cost money until they are thrown away."""
+    for key, upload in journal.uploads():
+        target.backend.abort_upload(target.prefix + key, upload)
+    journal.forget()
+    journal.keep(state=State.NEW)
+
+
 def _plan(source: Storage, target: Storage, rules: Rules, execution: Execution, journal: Journal) -> None:
+    if journal.state is not State.PLANNING:
+        _forget(journal, target)
     execution.progress.begin(Phase.PLANNING)
     plan(source, target, rules, journal, execution.progress.compared)
 
@@ -171,7 +187,7 @@ def _finished(
         stop=execution.stop,
         moved=progress.moved,
     )
-    special = execution.copy_objects(route, journal) if execution.copy_objects else None
+    special = execution.copy_all(route, journal) if execution.copy_all else None
     executor = Executor(route, journal, progress, execution.patience, special)
     executor.run()
     facts: dict[str, Any] = {"resumed": resumed}

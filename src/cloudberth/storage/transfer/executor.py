@@ -24,7 +24,7 @@ from cloudberth.storage.transfer.rules import Action
 from cloudberth.storage.transfer.small import Copier
 
 CopyObjects = Callable[[Iterable[Work]], Iterator[Outcome]]
-"""Copies small objects, in any order, as many at once as it likes; takes them from the iterator as it can."""
+"""Copies objects, in any order, as many at once as it likes; takes them from the iterator as it can."""
 
 LARGE_AT_ONCE = 4
 _DELETES = 1000
@@ -53,7 +53,9 @@ USUAL = Patience()
 
 
 class Executor:
-    """Executes the plan in a journal. copy_objects: how small objects are copied, threads unless given."""
+    """Executes the plan in a journal. copy_all: copies objects of every size instead of this process
+    (Ray).
+    """
 
     def __init__(
         self,
@@ -61,14 +63,14 @@ class Executor:
         journal: Journal,
         progress: Progress,
         patience: Patience = USUAL,
-        copy_objects: CopyObjects | None = None,
+        copy_all: CopyObjects | None = None,
     ) -> None:
         self._route = route
         self._journal = journal
         self._progress = progress
         self._patience = patience
         self._copier = Copier(route, LargeCopier(route, journal))
-        self._copy_objects = copy_objects or self.copy_in_threads
+        self._copy_all = copy_all
         self._row = 0
         self._lock = threading.Lock()
         self._hopeless: BaseException | None = None
@@ -117,8 +119,12 @@ class Executor:
     # -- copies ----------------------------------------------------------------------------------------------
 
     def _round(self) -> None:
-        limit = self._copier.limit + 1
         self._row, self._hopeless = 0, None
+        if self._copy_all is not None:
+            for outcome in self._copy_all(self._until_hopeless(self._journal.works(_COPIES))):
+                self._record(outcome)
+            return
+        limit = self._copier.limit + 1
         ended = threading.Event()
         failures: list[BaseException] = []
 
@@ -139,7 +145,7 @@ class Executor:
                 ended.set()
 
         threading.Thread(target=large, daemon=True, name="cloudberth-large").start()
-        for outcome in self._copy_objects(self._until_hopeless(self._journal.works(_COPIES, below=limit))):
+        for outcome in self.copy_objects(self._until_hopeless(self._journal.works(_COPIES, below=limit))):
             self._record(outcome)
         # With a timeout, so that a signal is heard.
         while not ended.wait(0.2):
@@ -153,8 +159,8 @@ class Executor:
                 return
             yield work
 
-    def copy_in_threads(self, works: Iterable[Work]) -> Iterator[Outcome]:
-        """`copy_objects` with threads, several objects at each hand-over."""
+    def copy_objects(self, works: Iterable[Work]) -> Iterator[Outcome]:
+        """Copy small objects: with threads, several objects at each hand-over."""
         threads = self._route.concurrency
         # The first ones decide how many there are: a short list must keep every thread busy.
         rest = iter(works)

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cloudberth.errors import Refused
+from cloudberth.errors import BucketNotFound, Refused
 from cloudberth.storage.contract import Listing, ObjectInfo
 from cloudberth.storage.keys import InvalidKey, checked_key
 from cloudberth.storage.transfer import rules as deciding
@@ -70,20 +70,27 @@ class Counts:
 
 
 def plan(
-    source: Storage, target: Storage, rules: Rules, journal: Journal, noticed: Noticed | None = None
+    source: Storage,
+    target: Storage,
+    rules: Rules,
+    journal: Journal,
+    noticed: Noticed | None = None,
+    *,
+    missing_is_empty: bool = False,
 ) -> Counts:
     """Write a plan into the journal, or go on with one that was interrupted; then guard it.
 
     Raises Refused when it would delete more than the rules allow, or anything at all for an empty source; the
-    journal holds no plan then. Errors of the lists leave what was planned, to go on with.
+    journal holds no plan then. missing_is_empty: of a destination that does not exist yet. Errors of the
+    lists leave what was planned, to go on with.
     """
     if journal.state is not State.PLANNING or _disorder(source, target):
         journal.forget()
     try:
-        counts = _planned(source, target, rules, journal, noticed, sort=False)
+        counts = _planned(source, target, rules, journal, noticed, missing_is_empty, sort=False)
     except Disordered:
         journal.forget()
-        counts = _planned(source, target, rules, journal, noticed, sort=True)
+        counts = _planned(source, target, rules, journal, noticed, missing_is_empty, sort=True)
     try:
         guard(counts, rules, target.place)
     except Refused:
@@ -118,7 +125,14 @@ def guard(counts: Counts, rules: Rules, where: str) -> None:
 
 
 def _planned(
-    source: Storage, target: Storage, rules: Rules, journal: Journal, noticed: Noticed | None, *, sort: bool
+    source: Storage,
+    target: Storage,
+    rules: Rules,
+    journal: Journal,
+    noticed: Noticed | None,
+    missing_is_empty: bool,
+    *,
+    sort: bool,
 ) -> Counts:
     position = str(journal.fact("position") or "")
     counts = Counts.of(journal.fact("counts"))
@@ -127,7 +141,7 @@ def _planned(
     lines: list[tuple[Any, ...]] = []
     takes_part = key_filter(rules.include, rules.exclude)
     seen = 0
-    with closing(pairs(source, target, position, folder)) as found:  # type: ignore[type-var]
+    with closing(pairs(source, target, position, folder, missing_is_empty=missing_is_empty)) as found:  # type: ignore[type-var]
         for key, mine, theirs in found:
             seen += 1
             if noticed is not None and seen % _NOTICE == 0:
@@ -148,12 +162,26 @@ def _planned(
     return counts
 
 
-def pairs(source: Storage, target: Storage, after: str = "", sort_in: Path | None = None) -> Iterator[Pair]:
+def pairs(
+    source: Storage,
+    target: Storage,
+    after: str = "",
+    sort_in: Path | None = None,
+    *,
+    missing_is_empty: bool = False,
+) -> Iterator[Pair]:
     """Both lists merged, behind a key. sort_in: sort both on disk there, whatever the stores promise."""
     mine = objects(source, after=source.prefix + after if after else "", sort_in=sort_in)
     theirs = objects(target, after=target.prefix + after if after else "", sort_in=sort_in)
+    if missing_is_empty:
+        theirs = _or_nothing(theirs)
     with closing(mine), closing(theirs):  # type: ignore[type-var]
         yield from merge(mine, len(source.prefix), theirs, len(target.prefix))
+
+
+def _or_nothing(found: Iterator[ObjectInfo]) -> Iterator[ObjectInfo]:
+    with suppress(BucketNotFound):
+        yield from found
 
 
 def _decided(
