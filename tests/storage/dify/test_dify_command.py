@@ -3,40 +3,21 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import click
 import pytest
 from click.testing import CliRunner, Result
 from dify_installation import PASSWORD, Installation
 from test_dify_migration import tree
 
-from cloudberth.cli.storage.dify import DifyOptions, dify_options, facts_of, migrate_dify
+from cloudberth.cli.storage.dify import facts_of
+from cloudberth.cli.storage.transfer import migrate
 from cloudberth.errors import InvalidInput, Refused
-from cloudberth.storage.dify.mover import EngineMover
-from cloudberth.storage.location import open_location
-from cloudberth.storage.transfer.engine import Execution
 
 pytestmark = pytest.mark.server
-
-
-@click.command()
-@click.argument("source")
-@click.argument("destination")
-@click.option("--dry-run", is_flag=True)
-@click.option("--yes", is_flag=True)
-@click.option("--json", "as_json", is_flag=True)
-@dify_options
-def migrate(
-    source: str, destination: str, dry_run: bool, yes: bool, as_json: bool, dify: DifyOptions | None
-) -> None:
-    """The least that the command does with a Dify."""
-    assert dify is not None
-    stores = open_location(source, {})[0], open_location(destination, {})[0]
-    mover = EngineMover(Execution(state_folder=Path("state")))
-    migrate_dify((source, destination), stores, mover, dify, dry_run=dry_run, yes=yes, as_json=as_json)
 
 
 @pytest.fixture
@@ -45,8 +26,9 @@ def call(dify: Installation, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     folder = tmp_path / "here"
     folder.mkdir()
     monkeypatch.chdir(folder)
-    for name in [name for name in __import__("os").environ if name.startswith("DB_")]:
+    for name in [name for name in os.environ if name.startswith("DB_")]:
         monkeypatch.delenv(name)
+    monkeypatch.setenv("XDG_STATE_HOME", str(folder / "state"))
     write_env("old.env", {**dify.environment, **store(dify, "source"), "SECRET_KEY": "sk-one"})
     write_env("new.env", {**dify.environment, **store(dify, "destination"), "SECRET_KEY": "sk-one"})
 

@@ -250,6 +250,9 @@ class DifyDatabase:
         One transaction, all or nothing: what the body of the ``with`` raises undoes it. Gives the (id, type
         before) of the rows that will change. Raises NewRows when there are rows that were never checked.
         """
+        with translated(self.settings):
+            # The server keeps no figures of temporary tables by itself, and would plan for an empty one.
+            self._connection.execute("ANALYZE berth_checked")
         with translated(self.settings), self._connection.transaction():
             self._connection.execute(f"SET LOCAL lock_timeout = '{LOCK_TIMEOUT}'")
             # Readers go on, writers wait: no row can appear between the count and the change.
