@@ -2,8 +2,8 @@
 
 A byte at a time, Python does 8 MB/s. So the bytes are taken as one polynomial over GF(2), a Python integer,
 and folded in halves: ``high·x^d + low ≡ high·(x^d mod P) + low``, where the product is one shift and one xor
-of large integers for each bit of ``x^d mod P`` (30 MB/s). Distances `d` whose remainder has few bits are looked
-for once. crcmod's C code, which the vendors' SDKs bring, is used where it is installed (350 MB/s).
+of large integers for each bit of ``x^d mod P`` (30 MB/s). Distances whose remainder has few bits are looked
+for once. crcmod in C, which the vendors' SDKs bring, is used where it is installed (350 MB/s).
 """
 
 from __future__ import annotations
