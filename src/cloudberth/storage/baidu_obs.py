@@ -44,9 +44,10 @@ from cloudberth.storage.contract import (
 from cloudberth.storage.credentials import Credentials, Provider, fixed
 from cloudberth.storage.http.backend import Flow, flow
 from cloudberth.storage.http.client import Client
-from cloudberth.storage.http.failures import Meaning, invalid
+from cloudberth.storage.http.failures import Meaning
 from cloudberth.storage.http.headers import decode_value, encode_value
 from cloudberth.storage.http.message import Origin, Request, Response, encode_key
+from cloudberth.storage.keys import InvalidKey
 from cloudberth.storage.opening import OpenableBackend
 from cloudberth.storage.options import Options
 from cloudberth.storage.settings import Settings, revealed
@@ -201,7 +202,7 @@ class BaiduBos(JsonObjects, OpenableBackend):
         body: Body = EMPTY, *, stream: bool = False, idempotent: bool = True,
     ) -> Request:  # fmt: skip
         if key.startswith("/") or any(segment in {".", ".."} for segment in key.split("/")):
-            raise invalid(
+            raise InvalidKey(
                 f"BOS has no key like {key[:80]!r}",
                 where=self.place,
                 hint="no key starts with /, and no part of it between slashes is . or ..",

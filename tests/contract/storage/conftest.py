@@ -1,7 +1,7 @@
 """The contract suite of storage: every test runs over every rig of rigs/.
 
-`storage` is an empty place in an open bucket, one per test; `root` is the bucket itself. What a backend does not
-declare in its capabilities has to raise Unsupported, which `lacks` asserts and the table counts.
+`storage` is an empty place in an open bucket, one per test; `root` is the bucket itself. What a backend does
+not declare in its capabilities has to raise Unsupported, which `lacks` asserts and the table counts.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 from rig import Rig, Running, nothing_missing
 from rig_registry import all_rigs
-from storage_cases import OPTIONS, Lacks, opened
+from storage_cases import OPTIONS, Lacks, Refused, opened
 
 from cloudberth.errors import Unsupported
 from cloudberth.storage.storage import Storage
@@ -41,7 +41,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         rig = call.params.get("rig") if call else None
         if not isinstance(rig, Rig):
             continue
-        item.user_properties += [("storage rig", rig.id), ("storage theme", theme(item.path))]
+        item.user_properties += [
+            ("storage rig", rig.id),
+            ("storage type", rig.type),
+            ("storage proof", str(rig.proved)),
+            ("storage theme", theme(item.path)),
+        ]
         if rig.missing is not nothing_missing:
             item.add_marker(pytest.mark.server)
         reason = known_exception(rig, item.name)
@@ -50,7 +55,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def known_exception(rig: Rig, name: str) -> str:
-    """The reason for a test ``test_x[s3@ceph-case]``, which is looked up as ``test_x[case]`` and ``test_x``."""
+    """The reason for ``test_x[s3@ceph-case]``, which is looked up as ``test_x[case]`` and ``test_x``."""
     function, _, rest = name.removesuffix("]").partition("[")
     case = rest.removeprefix(rig.id).removesuffix(rig.id).strip("-")
     return rig.exceptions.get(f"{function}[{case}]", "") or rig.exceptions.get(function, "")
@@ -103,7 +108,17 @@ def storage(root: Storage, request: pytest.FixtureRequest) -> Storage:
 
 
 @pytest.fixture
-def lacks(request: pytest.FixtureRequest) -> Lacks:
+def refused(request: pytest.FixtureRequest) -> Refused:
+    """Count something that the store refused by name."""
+
+    def counted(what: str) -> None:
+        request.node.user_properties.append(("storage unsupported", what))
+
+    return counted
+
+
+@pytest.fixture
+def lacks(refused: Refused) -> Lacks:
     """Assert that an ability that the backend does not declare is refused by name, and count it."""
 
     @contextmanager
@@ -111,6 +126,6 @@ def lacks(request: pytest.FixtureRequest) -> Lacks:
         with pytest.raises(Unsupported) as caught:
             yield
         assert isinstance(caught.value, NotImplementedError)
-        request.node.user_properties.append(("storage unsupported", ability))
+        refused(ability)
 
     return asserted

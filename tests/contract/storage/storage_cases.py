@@ -1,4 +1,4 @@
-"""What the contract suite works with: options that do not wait long, contents, keys that get lost elsewhere."""
+"""What the contract suite works with: options that do not wait long, contents, keys that others lose."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from contextlib import AbstractContextManager, closing
 from urllib.parse import urlsplit
 
 from cloudberth import storage as storages
+from cloudberth.errors import InvalidInput, Unsupported
 from cloudberth.storage.contract import MIB, SignedRequest
 from cloudberth.storage.options import Options
 from cloudberth.storage.storage import Storage
@@ -19,6 +20,9 @@ OPTIONS = Options(part_size=PART, retries=3, deadline=60.0, read_timeout=20.0, c
 
 Lacks = Callable[[str], AbstractContextManager[None]]
 """The fixture of this name: asserts inside of it that an ability is refused by Unsupported."""
+
+Refused = Callable[[str], None]
+"""The fixture `refused`: counts what a store refused by name."""
 
 # The 25 keys of the measurements, and those that the issue names besides; by the name of the case.
 ODD_KEYS: Mapping[str, str] = {
@@ -90,6 +94,20 @@ def keys_of(entries: Iterable[object]) -> list[str]:
 def by_bytes(keys: Iterable[str]) -> list[str]:
     """Sorted as object stores sort."""
     return sorted(keys, key=str.encode)
+
+
+def save_all(storage: Storage, keys: Iterable[str], refused: Refused, data: bytes = b"x") -> list[str]:
+    """Save under each key; those that were taken. What the store refuses by name is counted, not written."""
+    taken = []
+    for key in keys:
+        try:
+            storage.save(key, data)
+        except (Unsupported, InvalidInput):
+            refused(f"key {key}")
+        else:
+            taken.append(key)
+    assert taken, "no key at all was taken"
+    return taken
 
 
 def send(

@@ -95,9 +95,9 @@ def test_a_missing_bucket_does_not_look_like_a_missing_object(running: Running) 
 
 def test_an_error_says_where_and_what_to_do(running: Running, storage: Storage) -> None:
     with pytest.raises(NotFound) as caught:
-        storage.load("folder/ü")
+        storage.load("folder/a b")
     assert storage.backend.place in caught.value.where
-    assert "folder/ü" in caught.value.where or "folder/ü" in str(caught.value)
+    assert "folder/a b" in str(caught.value)
 
 
 def test_secrets_are_in_no_representation(running: Running) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from storage_cases import by_bytes, keys_of
+from storage_cases import Refused, by_bytes, keys_of, save_all
 
 from cloudberth.storage.contract import Listing, ObjectInfo, Prefix
 from cloudberth.storage.storage import Storage
@@ -26,10 +26,10 @@ def same(storage: Storage, found: list[str], expected: list[str]) -> bool:
     return found == by_bytes(expected)
 
 
-def test_the_order_is_the_one_that_was_promised(storage: Storage) -> None:
+def test_the_order_is_the_one_that_was_promised(storage: Storage, refused: Refused) -> None:
     assert by_bytes(ORDERED) == ORDERED
-    saved(storage, list(reversed(ORDERED)))
-    assert same(storage, keys_of(storage.list()), ORDERED)
+    taken = save_all(storage, reversed(ORDERED), refused)
+    assert same(storage, keys_of(storage.list()), by_bytes(taken))
 
 
 def test_a_list_tells_size_time_and_etag(storage: Storage) -> None:
@@ -58,9 +58,12 @@ def test_a_prefix_is_text_not_a_folder(storage: Storage) -> None:
 
 
 @pytest.mark.parametrize("prefix", ["a b+", "ü/中", "100%", "q?u#", "a//", "&=", "'\"<"])
-def test_odd_prefixes(storage: Storage, prefix: str) -> None:
-    saved(storage, [f"{prefix}1", f"{prefix}/2", f"other{prefix}"])
-    assert same(storage, keys_of(storage.list(prefix)), [f"{prefix}1", f"{prefix}/2"])
+def test_odd_prefixes(storage: Storage, refused: Refused, prefix: str) -> None:
+    keys = [f"{prefix}1", f"{prefix}/2"]
+    taken = save_all(storage, [*keys, "other"], refused)
+    if taken == ["other"]:
+        return
+    assert same(storage, keys_of(storage.list(prefix)), [key for key in keys if key in taken])
 
 
 @pytest.mark.parametrize("size", [1, 3, 7, 1000])
@@ -84,10 +87,10 @@ def test_a_page_is_no_larger_than_asked_and_goes_on(storage: Storage) -> None:
 
 
 @pytest.mark.parametrize("after", ["a", "a/b", "a/z", "aa", "é", "zz", "😀"])
-def test_a_list_goes_on_behind_a_key(storage: Storage, after: str) -> None:
+def test_a_list_goes_on_behind_a_key(storage: Storage, refused: Refused, after: str) -> None:
     """Also behind one that does not exist: the process that broke off may have deleted it."""
-    saved(storage, ORDERED)
-    expected = [key for key in ORDERED if key.encode() > after.encode()]
+    taken = save_all(storage, ORDERED, refused)
+    expected = [key for key in taken if key.encode() > after.encode()]
     for size in (2, 1000):
         assert same(storage, keys_of(storage.list(after=after, page_size=size)), expected)
 
@@ -100,17 +103,21 @@ def test_after_and_prefix_together(storage: Storage) -> None:
 
 
 @pytest.mark.parametrize("size", [1, 1000])
-def test_a_folder_shows_one_level(storage: Storage, size: int) -> None:
-    saved(storage, ["a", "b/1", "b/2", "c//1", "d/e/f", "e/"])
+def test_a_folder_shows_one_level(storage: Storage, refused: Refused, size: int) -> None:
+    saved(storage, ["a", "b/1", "b/2", "d/e/f"])
+    odd = save_all(storage, ["c//1", "e/", "b"], refused)
+    expected = ["a", "b", "b/", *(f"{key[0]}/" for key in odd if "/" in key), "d/"]
     entries = list(storage.folder(page_size=size))
-    assert same(storage, keys_of(entries), ["a", "b/", "c/", "d/", "e/"])
+    assert same(storage, keys_of(entries), expected)
     kinds = {entry.key: type(entry) for entry in entries}
-    assert kinds == {"a": ObjectInfo, "b/": Prefix, "c/": Prefix, "d/": Prefix, "e/": Prefix}
+    assert kinds == {key: Prefix if key.endswith("/") else ObjectInfo for key in expected}
     assert same(storage, keys_of(storage.folder("b/")), ["b/1", "b/2"])
-    assert keys_of(storage.folder("c/")) == ["c//"]
     assert keys_of(storage.folder("d/")) == ["d/e/"]
-    (inside,) = storage.folder("e/")
-    assert (inside.key, type(inside)) == ("e/", ObjectInfo)
+    if "c//1" in odd:
+        assert keys_of(storage.folder("c/")) == ["c//"]
+    if "e/" in odd:
+        (inside,) = storage.folder("e/")
+        assert (inside.key, type(inside)) == ("e/", ObjectInfo)
 
 
 def test_1500_keys_are_listed_and_deleted(storage: Storage) -> None:

@@ -1,4 +1,4 @@
-"""Temporary keys that end while a large object is on its way: fetched anew in time, refused by the server if not.
+"""Temporary keys that end while a large object is on its way: fetched anew in time, or refused.
 
 Ceph's gateway is the judge: its own session tokens, made to end in a few seconds, come to our client through
 AWS's default chain (the container endpoint, as on ECS and EKS).

@@ -20,8 +20,6 @@ OWNER = User("LTAIexampleowner0000", "oss-secret-of-the-owner-of-no-account")
 EXPIRED = User(
     "STS.NexampleExpired", "oss-secret-of-temporary-keys", token="oss-token-that-is-over", expires=1.0
 )
-FIRST_SLASH = "OSS takes no key that starts with a slash (documented; refused before it is sent)"
-LONGEST = "OSS takes keys of up to 1,023 bytes (documented; refused before it is sent)"
 
 
 def double() -> OssDouble:
@@ -76,14 +74,5 @@ RIGS = (
         "aliyun-oss",
         Proof.DOUBLE_WITH_SDK,
         on_double,
-        exceptions={
-            "test_a_key_is_kept[leading-slash]": FIRST_SLASH,
-            "test_a_key_is_kept[slash]": FIRST_SLASH,
-            "test_a_key_is_kept[many-slashes]": FIRST_SLASH,
-            "test_a_key_is_kept[1024-ascii]": LONGEST,
-            "test_a_key_is_kept[1024-bytes]": LONGEST,
-            "test_odd_keys_do_not_touch_each_other": FIRST_SLASH,
-            "test_1024_bytes_count_the_prefix": LONGEST,
-        },
     ),
 )

@@ -12,8 +12,6 @@ from rig import Proof, Rig, Running
 from servers import azurite
 
 CONTAINER = "berth-contract"
-BACKSLASH = "a backslash is a slash to the service, so we refuse such keys"
-DOTS = "a key of one or two dots is a step in a path to what stands before the service, so we refuse it"
 WRONG_KEY = "d3Jvbmcta2V5LXdyb25nLWtleS13cm9uZy1rZXktd3Jvbmcta2V5LXdyb25nLWtleS13cm9uZy1rZXktd3I="
 
 
@@ -71,11 +69,5 @@ RIGS = (
         Proof.VENDOR_EMULATOR,
         start,
         azurite.missing,
-        exceptions={
-            "test_a_key_is_kept[backslash]": BACKSLASH,
-            "test_a_key_is_kept[dot]": DOTS,
-            "test_a_key_is_kept[dots]": DOTS,
-            "test_odd_keys_do_not_touch_each_other": f"{BACKSLASH}; {DOTS}",
-        },
     ),
 )

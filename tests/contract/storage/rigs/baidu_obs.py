@@ -13,8 +13,6 @@ from doubles.baidu_bos import BosDouble
 from doubles.store import User
 
 BUCKET = "berth-bucket"
-NO_SUCH_KEY = "BOS has no key with a segment . or .., and none that starts with /"
-REFUSED = ("leading-slash", "dot-slash", "dots-inside", "dots", "dot", "parent", "slash", "many-slashes")
 
 
 @contextmanager
@@ -52,10 +50,6 @@ RIGS = (
         Proof.DOUBLE_WITH_SDK,
         start,
         exceptions={
-            **{f"test_a_key_is_kept[{case}]": NO_SUCH_KEY for case in REFUSED},
-            "test_odd_keys_do_not_touch_each_other": NO_SUCH_KEY,
-            "test_multipart_keeps_the_key_too[dots-inside]": NO_SUCH_KEY,
-            "test_a_prefix_is_a_wall": NO_SUCH_KEY,
             "test_attributes_are_kept": "BOS documents no Content-Language",
         },
     ),

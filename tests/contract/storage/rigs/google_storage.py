@@ -18,7 +18,6 @@ from doubles.google_gate import GoogleGate
 BUCKET = "berth-contract"
 MERGES = "fake-gcs-server merges the attributes of a rewrite with the source's, where Google replaces them"
 CLASSES = "fake-gcs-server makes every composed object STANDARD"
-DOTS = "no object of Cloud Storage can be named . or .."
 EMAIL = "berth@test-project.iam.gserviceaccount.com"
 STALE = "stale@test-project.iam.gserviceaccount.com"
 
@@ -80,9 +79,6 @@ RIGS = (
             "test_a_copy_onto_itself_changes_attributes": MERGES,
             "test_an_object_is_in_the_class_that_was_asked[infrequent]": CLASSES,
             "test_an_object_is_in_the_class_that_was_asked[cold]": CLASSES,
-            "test_a_key_is_kept[dot]": DOTS,
-            "test_a_key_is_kept[dots]": DOTS,
-            "test_odd_keys_do_not_touch_each_other": DOTS,
         },
     ),
 )

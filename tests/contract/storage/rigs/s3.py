@@ -1,4 +1,4 @@
-"""S3: against Ceph's object gateway, a real server, and against ministack, which knows more of Amazon's S3."""
+"""S3: against Ceph's object gateway, a real server, and ministack, which knows more of Amazon's S3."""
 
 from __future__ import annotations
 
@@ -67,8 +67,8 @@ def expired_session(head: Head) -> bool:
 
 
 def answer_of_amazon(when: Callable[[Head], bool], code: str, message: str, details: str = "") -> Rule:
-    """A refusal in Amazon's words, which Ceph has not: it does not look at the region of a signature, and says
-    AccessDenied to an expired session.
+    """A refusal in Amazon's words, which Ceph has not: it does not look at the region of a signature, and
+    says AccessDenied to an expired session.
 
     https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html
     """

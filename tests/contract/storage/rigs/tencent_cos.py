@@ -20,9 +20,6 @@ OWNER = User("AKIDexampleowner0000", "cos-secret-of-the-owner-of-no-account")
 EXPIRED = User(
     "AKIDexampleexpired00", "cos-secret-of-temporary-keys", token="cos-token-that-is-over", expires=1.0
 )
-FIRST_SLASH = "COS takes no key that starts with a slash (documented; refused before it is sent)"
-BUCKET_ITSELF = "Tencent's SDK refuses keys that read as the bucket itself, and so do we"
-LONGEST = "COS takes keys of up to 850 bytes (documented; refused before it is sent)"
 
 
 def double() -> CosDouble:
@@ -75,16 +72,5 @@ RIGS = (
         "tencent-cos",
         Proof.DOUBLE_WITH_SDK,
         on_double,
-        exceptions={
-            "test_a_key_is_kept[leading-slash]": FIRST_SLASH,
-            "test_a_key_is_kept[slash]": FIRST_SLASH,
-            "test_a_key_is_kept[many-slashes]": FIRST_SLASH,
-            "test_a_key_is_kept[dot]": BUCKET_ITSELF,
-            "test_a_key_is_kept[dots]": BUCKET_ITSELF,
-            "test_a_key_is_kept[1024-ascii]": LONGEST,
-            "test_a_key_is_kept[1024-bytes]": LONGEST,
-            "test_odd_keys_do_not_touch_each_other": FIRST_SLASH,
-            "test_1024_bytes_count_the_prefix": LONGEST,
-        },
     ),
 )

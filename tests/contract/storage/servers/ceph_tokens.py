@@ -1,8 +1,8 @@
 """Temporary keys of Ceph's gateway, with any expiry: its STS gives none shorter than fifteen minutes.
 
-A session token of Ceph is its content, encrypted with `rgw sts key` (AES-128-CBC, the fixed vector of Ceph's
-auth/Crypto.cc), as base64. So the moment of its end can be set by those who know the key, and it is the gateway
-itself that finds the token expired.
+A session token of Ceph is its content, encrypted with `rgw sts key` (AES-128-CBC with the fixed vector of
+Ceph's auth/Crypto.cc), as base64. So those who know the key can set the moment of its end, and it is the
+gateway itself that finds the token expired.
 """
 
 from __future__ import annotations

@@ -1,0 +1,130 @@
+"""The table *storage type × operation × proved how*, made of what a run of the contract suite really did."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+DOCUMENT = Path(__file__).resolve().parents[2] / "docs" / "reference" / "storage-support.md"
+COMMAND = "pytest tests/contract -k storage --write-support-table"
+# Outcomes as pytest names them → how a cell shows them.
+SIGNS = {
+    "passed": "",
+    "unsupported": "u",
+    "xfailed": "x",
+    "skipped": "s",
+    "failed": "F",
+    "error": "E",
+    "xpassed": "X",
+}
+
+INTRODUCTION = f"""\
+# Object storage: what works, and how it is proved
+
+Written by a run of the contract suite (`{COMMAND}`).
+A row is what one type really ran against, a column a part of the suite in `tests/contract/storage/`.
+
+In the cells: tests that passed; `u`: in so many of these an ability, or a key, that the store does not have was
+asked for and refused by name, so nothing is silently ignored or changed; `x`: tests that the *server of the
+proof* is known to fail, or that make no sense for it, listed below with the reason; `s`: skipped, not
+applicable to the type (a local folder has no secret key).
+
+How far a proof reaches, best first: *against a real server*, a production server that checks what it is sent;
+*against the vendor's emulator*; *against an emulator* of somebody else; *against a protocol double that the
+vendor's SDK accepts*, a server of ours that checks signatures on its own and that the vendor's SDK and our
+client both work with. None of these is the vendor's cloud: no type is proved live yet.
+"""
+
+
+@dataclass
+class Row:
+    """What one rig did. cells: theme → outcome → count."""
+
+    id: str
+    type: str
+    proved: str
+    cells: dict[str, Counter[str]] = field(default_factory=dict)
+    refused: set[str] = field(default_factory=set)
+    exceptions: dict[str, str] = field(default_factory=dict)
+
+    def count(self, *outcomes: str) -> int:
+        return sum(cell[outcome] for cell in self.cells.values() for outcome in outcomes)
+
+
+def rows_of(stats: Mapping[str, Iterable[Any]]) -> list[Row]:
+    """From the reports of a run, by outcome. Tests of other suites are left out."""
+    rows: dict[str, Row] = {}
+    for outcome, reports in stats.items():
+        for report in reports:
+            said = getattr(report, "user_properties", ())
+            properties = dict(said)
+            if "storage rig" not in properties or outcome not in SIGNS:
+                continue
+            rig = properties["storage rig"]
+            row = rows.setdefault(rig, Row(rig, properties["storage type"], properties["storage proof"]))
+            cell = row.cells.setdefault(properties["storage theme"], Counter())
+            cell[outcome] += 1
+            refused = {value for name, value in said if name == "storage unsupported"}
+            cell["unsupported"] += bool(refused)
+            row.refused |= refused
+            if outcome == "xfailed":
+                test = report.nodeid.rpartition("::")[2].replace(f"[{rig}]", "").replace(f"{rig}-", "")
+                row.exceptions[test] = report.wasxfail.removeprefix("reason: ").removeprefix(f"{rig}: ")
+    return sorted(rows.values(), key=lambda row: (row.type, row.id))
+
+
+def themes_of(rows: Iterable[Row]) -> list[str]:
+    return sorted({theme for row in rows for theme in row.cells})
+
+
+def cell_text(cell: Counter[str]) -> str:
+    """``12 1u 2x``; empty when nothing ran."""
+    shown = [f"{cell[outcome]}{sign}" for outcome, sign in SIGNS.items() if cell[outcome]]
+    return " ".join(shown)
+
+
+def terminal_table(rows: Sequence[Row]) -> list[str]:
+    """For the end of a run: a line for each rig, columns in a width that fits their texts."""
+    themes = themes_of(rows)
+    lines = [["type", *themes, "proved"]]
+    lines += [
+        [row.id, *(cell_text(row.cells.get(theme, Counter())) for theme in themes), row.proved]
+        for row in rows
+    ]
+    widths = [max(len(line[column]) for line in lines) for column in range(len(lines[0]))]
+    return [
+        "  ".join(text.ljust(width) for text, width in zip(line, widths, strict=True)).rstrip()
+        for line in lines
+    ]
+
+
+def document(rows: Sequence[Row]) -> str:
+    """docs/reference/storage-support.md."""
+    themes = themes_of(rows)
+    parts = [
+        INTRODUCTION,
+        f"| rig | proved | {' | '.join(themes)} |",
+        "|---|---" + "|---" * len(themes) + "|",
+    ]
+    parts += [
+        f"| `{row.id}` | {row.proved} | "
+        + " | ".join(cell_text(row.cells.get(theme, Counter())) or "–" for theme in themes)
+        + " |"
+        for row in rows
+    ]
+    parts += ["", "## Refused by name", ""]
+    parts += [f"- `{row.id}`: {', '.join(sorted(row.refused)) or 'nothing'}" for row in rows]
+    parts += ["", "## Known exceptions of the servers", ""]
+    found = [
+        f"- `{row.id}`, `{test}`: {reason}" for row in rows for test, reason in sorted(row.exceptions.items())
+    ]
+    return "\n".join([*parts, *(found or ["None."])]) + "\n"
+
+
+def unfit(rows: Sequence[Row]) -> list[str]:
+    """Why a run may not be written down: a rig that did not run, or that failed."""
+    found = [f"{row.id} did not run here" for row in rows if not row.count("passed")]
+    return found + [f"{row.id} failed" for row in rows if row.count("failed", "error", "xpassed")]
