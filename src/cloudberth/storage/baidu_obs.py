@@ -106,6 +106,7 @@ class BaiduBos(JsonObjects, OpenableBackend):
         checksum="md5",
     )
     meanings: ClassVar[Mapping[str, Meaning]] = {
+        "AccessDenied": PermissionDenied,
         "AccountOverdue": PermissionDenied,
         "BadDigest": CorruptData,
         "InternalError": Unavailable,
