@@ -30,7 +30,7 @@ from doubles.server import HttpServer, Request, Response
 
 JSON = {"content-type": "application/json; charset=UTF-8"}
 XML = {"content-type": "application/xml; charset=UTF-8"}
-METADATA = {"metadata-flavor": "Google"}
+METADATA = {"metadata-flavor": "Google", "content-type": "application/text"}
 JWT_GRANT = "urn:ietf:params:oauth:grant-type:jwt-bearer"
 AUDIENCE = "https://oauth2.googleapis.com/token"  # whatever address the endpoint is reached at
 EXCHANGE_GRANT = "urn:ietf:params:oauth:grant-type:token-exchange"
@@ -93,7 +93,7 @@ class GoogleGate:
             return self.token_for_jwt(dict(_form(request.body)))
         if path == "/sts/token":
             return self.token_for_subject(dict(_form(request.body)))
-        if path.startswith("/computeMetadata/"):
+        if path.startswith("/computeMetadata/") or (path == "/" and request.header("metadata-flavor")):
             return self.metadata(request)
         if "X-Goog-Signature" in request.query:
             return self.refused_url(request) or self.behind(request)
@@ -146,11 +146,11 @@ class GoogleGate:
             return Response(403, METADATA)
         if request.raw_path.endswith("/token"):
             answer = self.issue(self.machine)
-            answer.headers |= METADATA
+            answer.headers["metadata-flavor"] = "Google"
             return answer
         if "/service-accounts/" in request.raw_path:
             about = {"aliases": ["default"], "email": self.machine, "scopes": []}
-            return Response(200, {**JSON, **METADATA}, json.dumps(about).encode())
+            return Response(200, {**METADATA, **JSON}, json.dumps(about).encode())
         if request.raw_path.endswith("/project/project-id"):
             return Response(200, METADATA, b"test-project")
         return Response(200, METADATA)

@@ -10,6 +10,7 @@ import base64
 import json
 import threading
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from datetime import UTC
 from typing import Any
 
@@ -87,31 +88,54 @@ class GoogleIdentity:
         transport = late_import("google.auth.transport.requests", extra="google", needed_for="google-storage")
         try:
             with self._lock:
-                if self._found is None:
-                    self._found = self._find()
-                self._found.refresh(transport.Request())
+                request = transport.Request()
+                first = self._found is None
+                if first:
+                    self._found = self._find(request)
+                # To look for some identities is to have a token of them already.
+                if not (first and self._found.valid):
+                    self._found.refresh(request)
         except exceptions.DefaultCredentialsError as error:
             raise PermissionDenied(_line(error), where="google-auth", hint=_HINT) from None
         except exceptions.TransportError as error:
             raise Unavailable(f"no token: {_line(error)}", where="google-auth") from None
         except exceptions.RefreshError as error:
             raise _refused(error) from None
-        except (exceptions.GoogleAuthError, ValueError) as error:
-            # A ValueError is of cryptography, about a private key; it says no part of it.
+        except (exceptions.GoogleAuthError, ValueError, KeyError, TypeError) as error:
+            # Beside its own errors, what google-auth lets through of a bad private key (which says no part of
+            # it) and of a metadata server that answers with something else.
             raise PermissionDenied(f"no token: {_line(error)}", where="google-auth", hint=_HINT) from None
         expiry = self._found.expiry
         seconds = expiry.replace(tzinfo=UTC).timestamp() if expiry else None
         return Credentials("", self._found.token, expires=seconds, source=self.source)
 
-    def _find(self) -> Any:
+    def _find(self, request: Any) -> Any:
         if self._account is not None:
             service = late_import(
                 "google.oauth2.service_account", extra="google", needed_for="google-storage"
             )
             return service.Credentials.from_service_account_info(dict(self._account), scopes=[FULL_CONTROL])
         auth = late_import("google.auth", extra="google", needed_for="google-storage")
-        found, _ = auth.default(scopes=[CLOUD_PLATFORM])
+        found, _ = auth.default(
+            scopes=[CLOUD_PLATFORM], request=lambda **call: _unless_project(request, **call)
+        )
         return found
+
+
+@dataclass(frozen=True, slots=True)
+class _Nothing:
+    """The answer to a question that was not asked."""
+
+    status: int = 404
+    data: bytes = b"{}"
+
+
+def _unless_project(request: Any, url: str, **call: Any) -> Any:
+    # google-auth asks the resource manager which project a federated identity is of. Nobody here wants to
+    # know, and where that API cannot be reached (VPC Service Controls) it would be the end.
+    if url.startswith("https://cloudresourcemanager."):
+        return _Nothing()
+    return request(url=url, **call)
 
 
 def _refused(error: Exception) -> BackendError:
