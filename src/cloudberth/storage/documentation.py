@@ -195,8 +195,12 @@ def abilities(has: Capabilities) -> Iterator[tuple[str, str]]:
 
 
 def size(count: int) -> str:
-    """Bytes in the largest unit that keeps the number short."""
-    for unit, name in ((TIB, "TiB"), (GIB, "GiB"), (MIB, "MiB"), (KIB, "KiB")):
+    """Bytes in the largest unit in which they are a whole number, else in the largest of all."""
+    units = ((TIB, "TiB"), (GIB, "GiB"), (MIB, "MiB"), (KIB, "KiB"))
+    for unit, name in units:
+        if count >= unit and count % unit == 0:
+            return f"{count // unit:,} {name}"
+    for unit, name in units:
         if count >= unit:
             return f"{count / unit:.4g} {name}"
     return f"{count} byte{'' if count == 1 else 's'}"

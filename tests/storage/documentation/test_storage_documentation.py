@@ -96,6 +96,6 @@ def test_abilities_are_told_in_words() -> None:
     assert told["storage classes"] == "cold (`COOL_IA`)"
     assert told["conditional write"] == "only if there is none"
     assert told["largest object in one request"] == "5 GiB"
-    assert [size(count) for count in (1, 2, 1024, 5 * 1024**3, 5000 * 1024**2, 190 * 1024**4)] == [
-        "1 byte", "2 bytes", "1 KiB", "5 GiB", "4.883 GiB", "190 TiB",
+    assert [size(count) for count in (1, 2, 1024, 5 * 1024**3, 5000 * 1024**2, 5 * 10**9, 190 * 1024**4)] == [
+        "1 byte", "2 bytes", "1 KiB", "5 GiB", "5,000 MiB", "4.657 GiB", "190 TiB",
     ]  # fmt: skip
