@@ -16,7 +16,7 @@ from typing import Any, Literal, TypeVar
 
 from cloudberth.errors import BackendError, Throttled
 from cloudberth.storage.body import Body, Reader
-from cloudberth.storage.calls import Call, Outcome, Rules
+from cloudberth.storage.calls import Call, Outcome, outcome_of
 from cloudberth.storage.contract import (
     Attributes,
     Backend,
@@ -122,7 +122,7 @@ class Layered(Backend):
                     self.metrics.bytes_out += size
                     return value
                 self.metrics.waited += seconds
-                time.sleep(seconds)
+                self.limits.pause(seconds)
                 attempt += 1
         except BaseException as error:
             self.metrics.failures[operation] += 1
@@ -140,7 +140,7 @@ class Layered(Backend):
             seconds = max(seconds, self.limits.wait_for_bytes(size, now))
         if seconds > 0:
             self.metrics.waited += seconds
-            time.sleep(seconds)
+            self.limits.pause(seconds, cleaning_up=not size)
 
     def _explain(self, error: BackendError, operation: str, key: str) -> None:
         """Every error says where it happened, also one that knows only a connection."""
@@ -149,10 +149,17 @@ class Layered(Backend):
             error.args = (f"{error.where}: {error.what}",)
         error.add_note(f"while: {operation}")
 
-    # -- around many at once (the rules that lanes and threads ask) ------------------------------------------
+    # -- around many at once (what the lanes ask) ------------------------------------------------------------
 
-    def many(self, calls: Iterable[Call], rules: Rules | None = None, width: int = 0) -> Iterator[Outcome]:
-        return self.inner.many(calls, rules or self, width or self.options.concurrency)
+    def many(self, calls: Iterable[Call], width: int = 0) -> Iterator[Outcome]:
+        """Make many calls of small things at once; what came of each, in the order in which they end.
+
+        Calls are taken from the iterable as there is room. width: how many at once.
+        """
+        from cloudberth.storage.lanes import Lanes
+
+        lanes: Lanes[Outcome] = Lanes(width or self.options.concurrency)
+        return lanes.run((call.size, outcome_of(self, call)) for call in calls)
 
     def before(self, call: Call) -> float:
         """Seconds to wait before an attempt."""
@@ -289,7 +296,7 @@ class MeasuredReader(Reader):
         if self._layered.limits.limited:
             seconds = self._layered.limits.wait_for_bytes(count, time.monotonic())
             if seconds > 0:
-                time.sleep(seconds)
+                self._layered.limits.pause(seconds)
 
     def close(self) -> None:
         self._inner.close()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 
+from cloudberth.errors import BackendError, Kind
 from cloudberth.storage.options import Options
 
 _SLOWEST_RATE = 1.0
@@ -47,6 +48,16 @@ class Limits:
         self._count = 0
         self._changed = 0.0
         self.slots = threading.BoundedSemaphore(max(1, options.concurrency))
+        self._stopped = threading.Event()
+
+    def stop(self) -> None:
+        """Let nothing wait any longer: what would have, ends with an error. Cleaning up goes through."""
+        self._stopped.set()
+
+    def pause(self, seconds: float, *, cleaning_up: bool = False) -> None:
+        """Wait for a turn. Raises BackendError when `stop` was called, before or meanwhile."""
+        if self._stopped.wait(seconds) and not cleaning_up:
+            raise BackendError("stopped", kind=Kind.UNAVAILABLE)
 
     @property
     def limited(self) -> bool:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from cloudberth.cli.storage.arguments import client_options, dry_run_option, json_option, location_argument
+from cloudberth.cli.storage.interrupting import interruptible
 from cloudberth.cli.storage.jobs import Changes, Copier, Job, Side, opened
 from cloudberth.cli.storage.pool import run_all
 from cloudberth.cli.storage.progress import Progress
@@ -21,6 +22,7 @@ from cloudberth.errors import CloudberthError, InvalidInput
 if TYPE_CHECKING:
     from cloudberth.storage.location import Location
     from cloudberth.storage.options import Options
+    from cloudberth.storage.storage import Storage
 
 Decorated = TypeVar("Decorated", bound=Callable[..., Any])
 _HEADERS = ("content_type", "cache_control", "content_disposition", "content_encoding", "content_language")
@@ -87,8 +89,9 @@ def _command(
         dict(_pair(text) for text in metadata),
         storage_class,
     )
-    with ExitStack() as stack:
-        work = _jobs(locations, recursive=recursive, options=options, stack=stack, move=move, dry_run=dry_run)
+    stores: list[Storage] = []
+    with interruptible(stores), _closed_at_the_end(stores):
+        work = _jobs(locations, stores, recursive=recursive, options=options, move=move, dry_run=dry_run)
         if dry_run:
             return _show_plan(work, move=move, as_json=as_json)
         run = _Run(changes, move=move, no_clobber=no_clobber, quiet=quiet or as_json)
@@ -108,14 +111,14 @@ def _pair(text: str) -> tuple[str, str]:
 
 def _jobs(
     locations: tuple[str, ...],
+    stores: list[Storage],
     *,
     recursive: bool,
     options: Options,
-    stack: ExitStack,
     move: bool,
     dry_run: bool,
 ) -> Iterator[Job]:
-    """Every object to copy. Locations are read and opened at once, lists while they are walked."""
+    """Every object to copy. Locations are opened at once, into `stores`; lists are read on the way."""
     from cloudberth.storage.location import StandardStream, parse
 
     *sources, target_location = [parse(text) for text in locations]
@@ -124,8 +127,8 @@ def _jobs(
             raise InvalidInput("standard input can be copied alone and to one object", where="-")
     if isinstance(target_location, StandardStream) and (move or recursive):
         raise InvalidInput("standard output takes single copies", where="-", hint="name a folder or a bucket")
-    origins = [_side(location, options, stack, folder=recursive) for location in sources]
-    target = _side(target_location, options, stack, folder=recursive or len(sources) > 1)
+    origins = [_side(location, options, stores, folder=recursive) for location in sources]
+    target = _side(target_location, options, stores, folder=recursive or len(sources) > 1)
     for origin in origins:
         _check(origin, target, recursive)
     if not dry_run:
@@ -135,11 +138,20 @@ def _jobs(
     )
 
 
-def _side(location: Location, options: Options, stack: ExitStack, *, folder: bool) -> Side:
+def _side(location: Location, options: Options, stores: list[Storage], *, folder: bool) -> Side:
     side = opened(location, options, folder=folder)
     if side.store is not None:
-        stack.callback(side.store.close)
+        stores.append(side.store)
     return side
+
+
+@contextmanager
+def _closed_at_the_end(stores: list[Storage]) -> Iterator[None]:
+    try:
+        yield
+    finally:
+        for store in stores:
+            store.close()
 
 
 def _check(origin: Side, target: Side, recursive: bool) -> None:

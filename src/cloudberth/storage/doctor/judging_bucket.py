@@ -10,7 +10,7 @@ from cloudberth.storage.doctor.facts import Check, Facts, Verdict
 OK, WARN, FAIL, UNKNOWN = Verdict.OK, Verdict.WARN, Verdict.FAIL, Verdict.UNKNOWN
 BUCKET = "Bucket"
 # Types whose facts say when a rule aborts unfinished uploads.
-_TELL_OF_ABORTING = {"s3", "aliyun-oss", "huawei-obs", "tencent-cos"}
+_TELL_OF_ABORTING = {"s3"}
 _OLD_UPLOAD = timedelta(days=1)
 
 
