@@ -22,7 +22,15 @@ from typing import Any, Literal, Self, TypeVar
 
 from pydantic import SecretStr
 
-from cloudberth.errors import BackendError, InvalidInput, InvalidRange, Kind, NotFound, PreconditionFailed
+from cloudberth.errors import (
+    BackendError,
+    InvalidInput,
+    InvalidRange,
+    Kind,
+    NotFound,
+    PreconditionFailed,
+    Unsupported,
+)
 from cloudberth.storage.body import Body, BytesReader, Reader
 from cloudberth.storage.contract import (
     GIB,
@@ -45,11 +53,13 @@ from cloudberth.storage.opendal_failures import failure, is_of_opendal
 from cloudberth.storage.opendal_settings import OpenDalSettings
 from cloudberth.storage.opening import OpenableBackend, late_import
 from cloudberth.storage.options import Options
-from cloudberth.storage.paging import Pages, Source, Walk
+from cloudberth.storage.paging import Pages, Source, Straight, Walk
 from cloudberth.storage.settings import Settings
 
 T = TypeVar("T")
 _AT_ONCE = 4 * MIB
+# What a service takes in one piece only goes through memory as a whole.
+_IN_MEMORY = GIB
 
 
 class OpenDal(OpenableBackend):
@@ -102,7 +112,7 @@ class OpenDal(OpenableBackend):
 
     def _write(self, path: str, body: Body, named: Mapping[str, Any]) -> None:
         view = body.view
-        if view is not None or body.size <= self._part_size:
+        if view is not None or body.size <= self._part_size or not self._able.write_can_multi:
             self._operator.write(path, bytes(view) if view is not None else body.read(), **named)
             return
         file = self._operator.open(path, "wb", chunk=self._part_size, **named)
@@ -283,12 +293,11 @@ class OpenDal(OpenableBackend):
         return ""
 
     def _path(self, key: str) -> str:
-        """The key as OpenDAL takes it. Raises BackendError (invalid) when it would change it."""
+        """The key as OpenDAL takes it. Raises Unsupported when it would change it."""
         why = self.unsupported_keys(key)
         if why:
-            raise BackendError(
+            raise Unsupported(
                 f"the key {key!r} {why}, and OpenDAL would change it",
-                kind=Kind.INVALID,
                 where=self._where(key),
                 hint="use the storage type of the service itself, or another key",
             )
@@ -312,8 +321,8 @@ class OpenDal(OpenableBackend):
 class Folder(Local):
     """The scheme ``fs`` without OpenDAL: the same files, and all that `Local` promises.
 
-    OpenDAL's own shows half-written files, follows links and ``..`` out of the root, and knows no object beside
-    a folder of its name. Ordinary keys are the same files in both, so Dify and this can share a root.
+    OpenDAL's own shows half-written files, follows links and ``..`` out of the root, and knows no object
+    beside a folder of its name. Ordinary keys are the same files in both: Dify and this can share a root.
     """
 
     id = "opendal"
@@ -327,34 +336,6 @@ class Folder(Local):
             given["fsync"] = arguments["fsync"].get_secret_value()
         settings = LocalSettings.checked(given)
         return cls(Path(settings.bucket), sync=settings.fsync)
-
-
-class Straight:
-    """A source that is one list of the service, begun anew where a fold has to be left out."""
-
-    def __init__(self, begin: Callable[[str, str], Iterator[ObjectInfo]], prefix: str) -> None:
-        self._begin = begin
-        self._prefix = prefix
-        self._going: Iterator[ObjectInfo] | None = None
-        self._last = b""
-
-    def next(self, floor: bytes) -> ObjectInfo | None:
-        if self._going is None or floor > self._last + b"\0":
-            # Just below the floor: the list goes on behind a key, and the floor itself belongs to it.
-            self._going = self._begin(self._prefix, just_below(floor))
-        for info in self._going:
-            if info.key.encode() >= floor:
-                self._last = info.key.encode()
-                return info
-        return None
-
-
-def just_below(floor: bytes) -> str:
-    """A text that is smaller than all keys from a floor on, and not by much."""
-    if floor.endswith(b"\0"):
-        return floor[:-1].decode()
-    below = floor[:-1].decode("utf-8", "ignore")
-    return f"{below}{chr(floor[-1] - 1)}\U0010ffff" if 0x21 <= floor[-1] <= 0x7F else below
 
 
 class OpenDalReader(Reader):
@@ -405,7 +386,7 @@ def capabilities_of(able: Any) -> Capabilities:
         methods.add("PUT")
     kept = ("content_type", "cache_control", "content_disposition", "content_encoding")
     return Capabilities(
-        max_put=able.write_total_max_size or (5 * TIB if able.write_can_multi else 5 * GIB),
+        max_put=able.write_total_max_size or (5 * TIB if able.write_can_multi else _IN_MEMORY),
         max_parts=0,
         copy_max=5 * GIB if able.copy else 0,
         conditional=frozenset(conditions),

@@ -24,7 +24,7 @@ from cloudberth.errors import (
 from cloudberth.storage.http.failures import MESSAGE_LENGTH, Meaning, invalid, unexpected
 from cloudberth.storage.local_failures import failure as failure_of_system
 
-_HEAD = re.compile(r"^\w+ \((?P<lasting>\w+)\) at [^=]*=> ?(?P<said>.*)")
+_HEAD = re.compile(r"^(?P<kind>\w+) \((?P<lasting>temporary|permanent|persistent)\) at .*?=> ?(?P<said>.*)")
 _CODE = re.compile(r'code: "(\w+)"')
 _ERRNO = re.compile(r"\(os error (\d+)\)")
 _FOLDER_IN_THE_WAY = 21
@@ -60,8 +60,10 @@ CODES: dict[str, Meaning] = {
 
 
 def is_of_opendal(error: Exception) -> bool:
-    """Whether an exception is one of OpenDAL's, of any release."""
-    return type(error).__module__.partition(".")[0] == "opendal"
+    """Whether an exception is one of OpenDAL's, of any release; its files raise OSError with the same text."""
+    if type(error).__module__.partition(".")[0] == "opendal":
+        return True
+    return isinstance(error, OSError) and _HEAD.match(str(error)) is not None
 
 
 def failure(error: Exception, where: str, *, writing: bool = False) -> BackendError:
@@ -69,16 +71,17 @@ def failure(error: Exception, where: str, *, writing: bool = False) -> BackendEr
     text = str(error)
     head = _HEAD.match(text)
     said = " ".join((head["said"] if head else text.partition("\n")[0]).split())[:MESSAGE_LENGTH]
+    kind = head["kind"] if head else type(error).__name__
     number = _ERRNO.search(text)
-    if number is not None and type(error).__name__ != "NotFound":
+    if number is not None and kind != "NotFound":
         return _of_system(int(number[1]), said, where, writing)
     code = (_CODE.search(text) or ["", ""])[1]
-    meaning = CODES.get(code) or MEANINGS.get(type(error).__name__)
+    meaning = CODES.get(code) or MEANINGS.get(kind)
     if meaning is None:
         passing = head is not None and head["lasting"] in ("temporary", "persistent")
         meaning = Unavailable if passing else unexpected
-    found = meaning(said or type(error).__name__, where=where)
-    found.code = code or type(error).__name__
+    found = meaning(said or kind, where=where)
+    found.code = code or kind
     return found
 
 

@@ -149,3 +149,31 @@ class Walk:
         ]
         found.sort(key=lambda one: one[0], reverse=True)
         self._stack.append(found)
+
+
+class Straight:
+    """A source that is one list of the service, begun anew where a fold has to be left out."""
+
+    def __init__(self, begin: Callable[[str, str], Iterator[ObjectInfo]], prefix: str) -> None:
+        self._begin = begin
+        self._prefix = prefix
+        self._going: Iterator[ObjectInfo] | None = None
+        self._last = b""
+
+    def next(self, floor: bytes) -> ObjectInfo | None:
+        if self._going is None or floor > self._last + b"\0":
+            # Just below the floor: the list goes on behind a key, and the floor itself belongs to it.
+            self._going = self._begin(self._prefix, just_below(floor))
+        for info in self._going:
+            if info.key.encode() >= floor:
+                self._last = info.key.encode()
+                return info
+        return None
+
+
+def just_below(floor: bytes) -> str:
+    """A text that is smaller than all keys from a floor on, and not by much."""
+    if not floor or floor.endswith(b"\0"):
+        return floor[:-1].decode()
+    below = floor[:-1].decode("utf-8", "ignore")
+    return f"{below}{chr(floor[-1] - 1)}\U0010ffff" if 0x21 <= floor[-1] <= 0x7F else below
