@@ -89,7 +89,7 @@ class ServerRole:
 
     def _name(self, headers: dict[str, str]) -> str:
         status, body = ask(self.metadata, "GET", _ROLES, headers)
-        lines = body.decode("utf-8", "replace").split()
+        lines = body.decode("utf-8", "replace").strip().splitlines()
         if status != 200 or not lines:
             raise PermissionDenied(
                 "this server has no RAM role",

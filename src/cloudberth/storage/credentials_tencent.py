@@ -56,7 +56,7 @@ class ServerRole:
 
     def _name(self, where: str) -> str:
         status, body = ask(self.metadata, "GET", _ROLES)
-        lines = body.decode("utf-8", "replace").split()
+        lines = body.decode("utf-8", "replace").strip().splitlines()
         if status != 200 or not lines:
             raise PermissionDenied(
                 "this server has no CAM role",

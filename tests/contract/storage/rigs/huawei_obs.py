@@ -109,11 +109,8 @@ def on_ceph(folder: Path) -> Iterator[Running]:
     )
 
 
-NO_CLASSES = "Ceph 16 has STANDARD alone unless its zone is given others"
 CEPH = {
     "test_an_aborted_upload_is_gone": "Ceph 16 answers 500 (completion in progress) instead of NoSuchUpload",
-    "test_an_archived_object_is_there[archive]": NO_CLASSES,
-    "test_an_object_is_in_the_class_that_was_asked[infrequent]": NO_CLASSES,
 }
 RIGS = (
     Rig("huawei-obs@double", "huawei-obs", Proof.DOUBLE_WITH_SDK, on_double),
