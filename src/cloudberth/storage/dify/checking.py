@@ -101,11 +101,12 @@ class Checker:
     """Holds rows to a store. listed: the store that has to have the objects; other: the one besides it.
 
     moved: `listed` is the destination, after everything was moved. Else it is the source, before: an object
-    that only the destination has is fine. deep: also compare the SHA3-256 of the content, where a row has it.
+    that only the destination has is fine; `other` is None when there is no destination yet. deep: compare
+    the SHA3-256 of the content, too, where a row has it.
     """
 
     def __init__(
-        self, listed: Storage, other: Storage, sink: Sink, *, moved: bool, deep: bool = False
+        self, listed: Storage, other: Storage | None, sink: Sink, *, moved: bool, deep: bool = False
     ) -> None:
         self._listed = listed
         self._other = other
@@ -165,7 +166,7 @@ class Checker:
         original = _head(self._other, reference.key)
         if original is None or original.size != info.size:
             there = original.size if original else "none"
-            self._report(reference, Trouble.OTHER_SIZE, f"{said}, {self._other.type} {there}")
+            self._report(reference, Trouble.OTHER_SIZE, f"{said}, source {there}")
             return False
         self._report(reference, Trouble.ODD_SIZE, said)
         return True
@@ -177,7 +178,7 @@ class Checker:
         self.result.hashed += 1
         if found == reference.hash.lower():
             return True
-        if self._moved and _digest(self._other, reference.key) != found:
+        if self._moved and self._other and _digest(self._other, reference.key) != found:
             self._report(reference, Trouble.OTHER_CONTENT, f"SHA3-256 {found}")
             return False
         self._report(reference, Trouble.ODD_CONTENT, f"SHA3-256 {found}")
@@ -214,7 +215,9 @@ def _state(tenant: Tenant, stores: Sequence[Storage]) -> KeyState:
     return key_state(None, tenant.public_key)
 
 
-def _head(store: Storage, key: str) -> ObjectInfo | None:
+def _head(store: Storage | None, key: str) -> ObjectInfo | None:
+    if store is None:
+        return None
     try:
         return store.head(key)
     except InvalidKey:

@@ -57,7 +57,7 @@ class Source:
     query: LiteralString
 
 
-# Each: table, id, key, size, hash, storage type. What else has keys in Dify has them through these.
+# Each: table, id, key, size, hash, storage type. Others (message_files, documents) name these rows by id.
 SOURCES = (
     Source(
         UPLOADS,

@@ -16,7 +16,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any, Protocol
 
-from cloudberth.errors import CloudberthError, InvalidInput, NotFound, Refused
+from cloudberth.errors import BucketNotFound, CloudberthError, InvalidInput, NotFound, Refused
 from cloudberth.storage.dify.checking import Checker, Trouble, tenant_keys
 from cloudberth.storage.dify.database import DifyDatabase, NewRows
 from cloudberth.storage.dify.layout import Criticality, census, kind_of
@@ -152,7 +152,15 @@ class Migration:
 
     def _rehearse(self) -> None:
         self.outcome.moved = self.mover(self.source, self.destination, dry_run=True)
-        self._check(self.source, self.destination)
+        self._check(self.source, self.destination if self._has_bucket() else None)
+
+    def _has_bucket(self) -> bool:
+        try:
+            self.destination.check()
+        except BucketNotFound as error:
+            self.outcome.warn(f"there is no destination yet: {error}")
+            return False
+        return True
 
     def _move(self) -> None:
         self.tell(f"Moving to {self.destination.place}" + self._pass_name())
@@ -172,7 +180,7 @@ class Migration:
                 hint="the database was not changed; run the same command again",
             )
 
-    def _check(self, listed: Storage, other: Storage) -> None:
+    def _check(self, listed: Storage, other: Storage | None) -> None:
         self.tell("Checking the database against the objects" + self._pass_name())
         self.report.begin_pass()
         moved = listed is self.destination
@@ -186,7 +194,7 @@ class Migration:
                 f"the workspaces' private keys are in {self.facts.keys_elsewhere}: they were not checked"
             )
             return
-        stores = (self.destination,) if moved else (self.source, self.destination)
+        stores = [listed] if moved or other is None else [listed, other]
         self.outcome.tenants, self.outcome.keys = tenant_keys(self.database, stores)
         if moved:
             self._check_secret_key()
