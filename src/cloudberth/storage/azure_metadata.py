@@ -6,24 +6,22 @@
   ``x-ms-meta-`` names in the case they came in and compares them without it; here they are lower-case, as
   the contract says.
 - A value of printable ASCII without blanks at its ends goes as it is. Every other one is an encoded word of
-  RFC 2047, in base64 (``=?UTF-8?B?…?=``), which mail programs, S3 and Google's tools write as well; so does a
-  value that already looks like one.
+  RFC 2047 (``=?UTF-8?B?…?=``), as on the other vendors; the empty one too.
 
 Programs that know nothing of this see the encoded form.
 """
 
 from __future__ import annotations
 
-import base64
-import binascii
 import re
 from collections.abc import Mapping
+
+from cloudberth.storage.http.headers import decode_value, encode_value
 
 PREFIX = "x-ms-meta-"
 _MARK = "cbx_"
 _PLAIN_NAME = re.compile(r"[a-z_][a-z0-9_]*\Z")
-_PLAIN_VALUE = re.compile(r"[!-~](?:[ -~]*[!-~])?\Z")
-_WORD = re.compile(r"=\?utf-8\?b\?([A-Za-z0-9+/]*={0,2})\?=\Z", re.IGNORECASE)
+_EMPTY = "=?UTF-8?B??="
 _ESCAPED = re.compile(rb"_([0-9a-f]{2})")
 
 
@@ -59,22 +57,14 @@ def from_name(name: str) -> str:
         plain = raw.decode()
     except UnicodeDecodeError:
         return name
-    return plain if to_name(plain) == name else name
+    return plain if plain and to_name(plain) == name else name
 
 
 def to_value(value: str) -> str:
     """A value that survives as a header."""
-    if _PLAIN_VALUE.match(value) and not _WORD.match(value):
-        return value
-    return f"=?UTF-8?B?{base64.b64encode(value.encode()).decode()}?="
+    return encode_value(value) or _EMPTY
 
 
 def from_value(value: str) -> str:
     """The value that `to_value` was given."""
-    found = _WORD.match(value)
-    if not found:
-        return value
-    try:
-        return base64.b64decode(found[1], validate=True).decode()
-    except (binascii.Error, UnicodeDecodeError):
-        return value
+    return "" if value == _EMPTY else decode_value(value)

@@ -5,11 +5,12 @@ from __future__ import annotations
 import base64
 import hashlib
 import secrets
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from cloudberth.storage import azure_metadata, azure_xml
 from cloudberth.storage.body import BytesBody
 from cloudberth.storage.contract import Attributes, Condition, ObjectInfo, Written
+from cloudberth.storage.http.headers import attributes_of_headers, encode_value, http_date, whole_size
 from cloudberth.storage.http.message import Request, Response
 
 CONTENT = {
@@ -54,7 +55,9 @@ class Batch(Request):
 def headers_of(attributes: Attributes) -> dict[str, str]:
     """Attributes as headers of a put."""
     headers = {
-        header: value for name, header in CONTENT.items() if (value := getattr(attributes, name)) is not None
+        header: encode_value(value)
+        for name, header in CONTENT.items()
+        if (value := getattr(attributes, name)) is not None
     }
     if attributes.storage_class:
         headers["x-ms-access-tier"] = attributes.storage_class
@@ -69,24 +72,15 @@ def headers_if(condition: Condition) -> dict[str, str]:
 
 def info_of(key: str, response: Response) -> ObjectInfo:
     """What the headers of an object say."""
-    partial = response.header("content-range").rpartition("/")[2]
-    size = partial if response.status == 206 and partial.isdecimal() else response.header("content-length")
     whole = response.header("x-ms-blob-content-md5") if response.status == 206 else ""
+    attributes = attributes_of_headers(response.headers, azure_metadata.PREFIX, "x-ms-access-tier")
     return ObjectInfo(
         key,
-        size=int(size) if size.isdecimal() else 0,
-        modified=azure_xml.moment(response.header("last-modified")),
+        size=whole_size(response.headers),
+        modified=http_date(response.header("last-modified")),
         etag=response.header("etag").strip('"') or None,
         checksums=azure_xml.md5(whole or (response.header("content-md5") if response.status == 200 else "")),
-        attributes=Attributes(
-            content_type=response.header("content-type") or None,
-            cache_control=response.header("cache-control") or None,
-            content_disposition=response.header("content-disposition") or None,
-            content_encoding=response.header("content-encoding") or None,
-            content_language=response.header("content-language") or None,
-            metadata=azure_metadata.from_headers(response.headers),
-            storage_class=response.header("x-ms-access-tier") or None,
-        ),
+        attributes=replace(attributes, metadata=azure_metadata.from_headers(response.headers)),
     )
 
 

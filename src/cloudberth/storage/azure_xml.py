@@ -7,8 +7,6 @@ import binascii
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime
-from email.utils import parsedate_to_datetime
 from typing import Literal
 from urllib.parse import unquote
 from xml.etree import ElementTree
@@ -16,6 +14,7 @@ from xml.sax.saxutils import escape
 
 from cloudberth.storage.contract import Attributes, Checksum, ObjectInfo, Prefix
 from cloudberth.storage.http.failures import unexpected
+from cloudberth.storage.http.headers import decode_value, http_date
 from cloudberth.storage.http.message import Response
 from cloudberth.storage.signing.azure_shared_key import DelegationKey
 
@@ -99,12 +98,12 @@ def blob_list(body: bytes) -> BlobList:
 
 def _entry(element: ElementTree.Element) -> ObjectInfo:
     def said(name: str) -> str | None:
-        return _text(element, f"Properties/{name}") or None
+        return decode_value(_text(element, f"Properties/{name}")) or None
 
     return ObjectInfo(
         _name(element),
         size=int(said("Content-Length") or 0),
-        modified=moment(said("Last-Modified")),
+        modified=http_date(said("Last-Modified") or ""),
         etag=(said("Etag") or "").strip('"') or None,
         checksums=md5(said("Content-MD5")),
         attributes=Attributes(
@@ -125,14 +124,6 @@ def md5(value: str | None) -> dict[Checksum, str]:
     except (binascii.Error, ValueError):
         return {}
     return {"md5": digest.hex()} if len(digest) == 16 else {}
-
-
-def moment(value: str | None) -> datetime | None:
-    """A date of HTTP, or None."""
-    try:
-        return parsedate_to_datetime(value) if value else None
-    except ValueError:
-        return None
 
 
 def block_list(names: Iterable[str]) -> bytes:

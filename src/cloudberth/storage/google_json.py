@@ -6,12 +6,12 @@ import base64
 import binascii
 import json
 from collections.abc import Callable, Iterator, Mapping
-from datetime import datetime
-from email.utils import parsedate_to_datetime
+from dataclasses import replace
 from typing import Any
 
 from cloudberth.storage.contract import Attributes, Checksum, ObjectInfo, Written
 from cloudberth.storage.http.failures import unexpected
+from cloudberth.storage.http.headers import attributes_of_headers, http_date, iso_date, whole_size
 from cloudberth.storage.http.message import Response
 
 Json = dict[str, Any]
@@ -57,7 +57,7 @@ def info_of(item: Json) -> ObjectInfo:
         return ObjectInfo(
             str(item["name"]),
             size=int(item.get("size") or 0),
-            modified=datetime.fromisoformat(item["updated"]) if item.get("updated") else None,
+            modified=iso_date(str(item.get("updated") or "")),
             etag=str(item["generation"]) if item.get("generation") else None,
             checksums=checksums(item.get("md5Hash"), item.get("crc32c")),
             attributes=Attributes(
@@ -134,30 +134,16 @@ def info_of_headers(key: str, response: Response, metadata: Mapping[str, str]) -
     hashes = dict(
         part.strip().split("=", 1) for part in response.header("x-goog-hash").split(",") if "=" in part
     )
-    total = response.header("content-range").rpartition("/")[2] if response.status == 206 else ""
-    size = total or response.header("x-goog-stored-content-length") or response.header("content-length")
+    attributes = attributes_of_headers(response.headers, "x-goog-meta-", "x-goog-storage-class")
     stored = response.header("x-goog-stored-content-encoding")
-    encoding = stored if stored not in ("", "identity") else response.header("content-encoding")
+    if stored not in ("", "identity"):
+        attributes = replace(attributes, content_encoding=stored)
+    length = response.header("x-goog-stored-content-length")
     return ObjectInfo(
         key,
-        size=int(size) if size.isdecimal() else 0,
-        modified=_moment(response.header("last-modified")),
+        size=int(length) if length.isdecimal() else whole_size(response.headers),
+        modified=http_date(response.header("last-modified")),
         etag=response.header("x-goog-generation") or None,
         checksums=checksums(hashes.get("md5"), hashes.get("crc32c")),
-        attributes=Attributes(
-            content_type=response.header("content-type") or None,
-            cache_control=response.header("cache-control") or None,
-            content_disposition=response.header("content-disposition") or None,
-            content_encoding=encoding or None,
-            content_language=response.header("content-language") or None,
-            metadata=metadata,
-            storage_class=response.header("x-goog-storage-class") or None,
-        ),
+        attributes=replace(attributes, metadata=metadata),
     )
-
-
-def _moment(value: str) -> datetime | None:
-    try:
-        return parsedate_to_datetime(value) if value else None
-    except ValueError:
-        return None
