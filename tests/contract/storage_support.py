@@ -27,9 +27,9 @@ INTRODUCTION = f"""\
 Written by a run of the contract suite (`{COMMAND}`).
 A row is what one type really ran against, a column a part of the suite in `tests/contract/storage/`.
 
-In the cells: tests that passed; `u`: in so many of these an ability, or a key, that the store does not have was
-asked for and refused by name, so nothing is silently ignored or changed; `x`: tests that the *server of the
-proof* is known to fail, or that make no sense for it, listed below with the reason; `s`: skipped, not
+In the cells: tests that passed; `u`: in so many of these an ability, or a key, that the store does not have
+was asked for and refused by name, so nothing is silently ignored or changed; `x`: tests that the *server of
+the proof* is known to fail, or that make no sense for it, listed below with the reason; `s`: skipped, not
 applicable to the type (a local folder has no secret key).
 
 How far a proof reaches, best first: *against a real server*, a production server that checks what it is sent;

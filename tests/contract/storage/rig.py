@@ -45,7 +45,7 @@ class Rig:
     """How to prove one storage type. missing: why it cannot run on this machine, empty when it can.
 
     exceptions: test function, or one of its cases (``test_a_key[newline]``) → reason why this server (not the
-    backend) fails it; a strict xfail. network: whether there is a connection that the fault proxy can break.
+    backend) fails it; a strict xfail. network: whether there is a connection for the fault proxy to break.
     A rig that has a `missing` of its own gets the marker `server`.
     """
 

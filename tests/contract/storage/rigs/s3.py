@@ -140,12 +140,9 @@ CEPH = {
     "test_a_condition_holds_for_large_objects": "Ceph 16 ignores conditions of CompleteMultipartUpload",
     "test_an_aborted_upload_is_gone": "Ceph 16 answers 500 (completion in progress) instead of NoSuchUpload",
 }
-MINISTACK = {
-    "test_a_flipped_bit_is_noticed_in_writing": "ministack compares no payload with its x-amz-content-sha256",
-    "test_a_flipped_bit_of_a_part_is_noticed": "ministack compares no payload with its x-amz-content-sha256",
-}
-
 RIGS = (
     Rig("s3@ceph", "s3", Proof.REAL_SERVER, on_ceph, ceph.missing, CEPH),
-    Rig("s3@ministack", "s3", Proof.EMULATOR, on_ministack, ministack.missing, MINISTACK),
+    # It compares no payload with its hash, and at times keeps half of a request that was cut off: what faults
+    # do is proved on Ceph, not here.
+    Rig("s3@ministack", "s3", Proof.EMULATOR, on_ministack, ministack.missing, network=False),
 )

@@ -15,8 +15,9 @@ from baidubce.retry.retry_policy import NoRetryPolicy
 from baidubce.services.bos.bos_client import BosClient
 from storage_cases import content, opened, send
 
-from cloudberth.errors import BackendError, ExpiredCredentials, Kind, PermissionDenied
+from cloudberth.errors import ExpiredCredentials, PermissionDenied
 from cloudberth.storage.contract import Attributes, SignedRequest
+from cloudberth.storage.keys import InvalidKey
 from cloudberth.storage.storage import Storage
 from doubles.baidu_bos import BosDouble
 from doubles.odd_keys import ODD_KEYS
@@ -283,9 +284,8 @@ def test_large_objects_both_ways(sdk: BosClient, ours: Storage, tmp_path: Any) -
 def test_keys_that_bos_has_not_are_refused_before_anything_is_sent(
     ours: Storage, server: HttpServer, key: str
 ) -> None:
-    with pytest.raises(BackendError, match="no key like") as caught:
+    with pytest.raises(InvalidKey, match="no key like"):
         ours.save(key, b"x")
-    assert caught.value.kind is Kind.INVALID
     assert not server.requests
 
 
