@@ -1,4 +1,6 @@
-"""Memory does not grow with the number of keys, nor with the size of objects. Measured in processes of their own."""
+"""Memory does not grow with the number of keys, nor with the size of objects. Measured in processes of their
+own.
+"""
 
 from __future__ import annotations
 

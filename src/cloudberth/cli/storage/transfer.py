@@ -358,6 +358,8 @@ def _show_summary(summary: Summary) -> None:
     if summary.verified is not None:
         found = "no differences" if not summary.differences else f"{summary.differences:,} differences"
         click.echo(f"Compared {objects_text(summary.verified)}: {found}.", err=True)
+        if summary.differences:
+            click.echo("Copied again is what differs by content with --compare checksum.", err=True)
     if summary.trouble:
         click.echo(f"Stopped by: {summary.trouble}", err=True)
     for kind, count in sorted(summary.reasons.items()):

@@ -269,27 +269,17 @@ def address(storage: Storage) -> str:
     """A place with the server it is on: two buckets of one name at two servers are two places."""
     bare = bare_backend(storage.backend)
     server = getattr(bare, "origin", None) or getattr(bare, "endpoint", None) or ""
-    return f"{storage.type} {server} {storage.place}"
+    return f"{storage.type} {server} {storage.backend.place.rstrip('/')}/{storage.prefix}"
 
 
 def _apart(source: Storage, target: Storage) -> None:
     """Raise Refused when one place is inside the other: what is copied would be a source again."""
-    one, other = bare_backend(source.backend), bare_backend(target.backend)
-    if one is not other:
-        here, there = bucket_address(source), bucket_address(target)
-        if here != there:
-            return
-    if source.prefix.startswith(target.prefix) or target.prefix.startswith(source.prefix):
+    here, there = address(source), address(target)
+    if here.startswith(there) or there.startswith(here):
         raise Refused(
             "source and destination are one place, or one is inside the other",
             where=f"{source.place} → {target.place}", hint="choose prefixes apart from each other",
         )  # fmt: skip
-
-
-def bucket_address(storage: Storage) -> str:
-    """The address of the bucket alone."""
-    text = address(storage)
-    return text.removesuffix(storage.prefix.rstrip("/")).rstrip("/") if storage.prefix else text
 
 
 def _purpose(source: Storage, target: Storage, rules: Rules) -> dict[str, Any]:

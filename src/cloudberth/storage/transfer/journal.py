@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from enum import IntEnum, StrEnum
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 from cloudberth.errors import CloudberthError, InvalidInput, Refused
 from cloudberth.storage.contract import Part
@@ -54,6 +54,9 @@ CREATE TABLE IF NOT EXISTS difference (key TEXT NOT NULL, kind TEXT NOT NULL, de
 _INSERT = "INSERT INTO work (id, key, action, reason, size, modified, etag) VALUES (?,?,?,?,?,?,?)"
 
 
+_ACTIONS = {int(action): action for action in Action}
+
+
 class JournalFailure(CloudberthError):
     """The journal cannot be written, so the transfer stops: what it did would be forgotten."""
 
@@ -82,8 +85,7 @@ class Status(IntEnum):
 OPEN = (Status.PENDING, Status.RETRY)
 
 
-@dataclass(frozen=True, slots=True)
-class Work:
+class Work(NamedTuple):
     """One line of a plan. size, modified (seconds since 1970), etag: of the source's object when it was
     listed.
     """
@@ -419,4 +421,4 @@ class _Transaction:
 
 
 def _work(row: tuple[Any, ...]) -> Work:
-    return Work(row[0], row[1], Action(row[2]), row[3], row[4], row[5], row[6])
+    return Work(row[0], row[1], _ACTIONS[row[2]], row[3], row[4], row[5], row[6])

@@ -12,6 +12,7 @@ through Ray's own channels (which are encrypted when the cluster uses TLS), neve
 from __future__ import annotations
 
 import queue
+import socket
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -36,6 +37,7 @@ SHARD_OBJECTS = 500
 SHARD_BYTES = 256 * 1024 * 1024
 _TELL_SECONDS = 0.5
 _POLL_SECONDS = 1.0
+_CONNECT_SECONDS = 10.0
 Event = tuple[Any, ...]
 """What a worker tells: ("outcome", …), ("begin", …), ("part", …), ("end", …)."""
 
@@ -102,6 +104,7 @@ class RayCopying:
         ray = late_import("ray", extra="ray", needed_for="copying with a Ray cluster")
         if not ray.is_initialized():
             try:
+                _reachable(self._address)
                 ray.init(address=self._address, log_to_driver=False, logging_level="ERROR")
             except (ConnectionError, RuntimeError, ValueError, OSError) as error:
                 first = str(error).splitlines()[0] if str(error) else type(error).__name__
@@ -112,6 +115,14 @@ class RayCopying:
         workers = max(1, int(ray.cluster_resources().get("CPU", 1)))
         task = _Task(*self._places, workers, route.verify, route.server_side)
         return _Driver(ray, task, workers, route, journal).copy_objects
+
+
+def _reachable(address: str) -> None:
+    """Raise ConnectionError when nobody listens there; Ray itself would ask for minutes."""
+    host, colon, port = address.rpartition("://")[2].partition("/")[0].rpartition(":")
+    if colon and port.isdigit():
+        with socket.create_connection((host.strip("[]"), int(port)), timeout=_CONNECT_SECONDS):
+            pass
 
 
 class _Driver:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from cloudberth.errors import BucketNotFound, Refused
 from cloudberth.storage.contract import Listing, ObjectInfo
-from cloudberth.storage.keys import InvalidKey, checked_key
+from cloudberth.storage.keys import MAX_BYTES, InvalidKey, checked_key
 from cloudberth.storage.transfer import rules as deciding
 from cloudberth.storage.transfer.journal import Journal, State
 from cloudberth.storage.transfer.listings import Disordered, objects
@@ -138,28 +138,66 @@ def _planned(
     counts = Counts.of(journal.fact("counts"))
     line = int(journal.fact("lines") or 0) if position else 0
     folder = journal.path.parent if sort else None
+    sums = _Sums(counts)
     lines: list[tuple[Any, ...]] = []
     takes_part = key_filter(rules.include, rules.exclude)
+    decided = _decider(rules, target.prefix)
     seen = 0
     with closing(pairs(source, target, position, folder, missing_is_empty=missing_is_empty)) as found:  # type: ignore[type-var]
         for key, mine, theirs in found:
             seen += 1
-            if noticed is not None and seen % _NOTICE == 0:
+            if seen % _NOTICE == 0 and noticed is not None:
                 noticed(_NOTICE)
             if takes_part is not None and not takes_part(key):
                 continue
-            decision = _decided(key, mine, theirs, rules, target.prefix)
-            _count(counts, decision, mine, theirs)
-            if decision.action is not Action.SKIP:
+            decision = decided(key, mine, theirs)
+            sums.add(decision, mine, theirs)
+            if decision.code:
                 line += 1
                 lines.append(_line(line, key, decision, mine))
-            if len(lines) >= _BATCH:
-                journal.add(lines, position=key, lines=line, counts=counts.document())
-                lines = []
+                if len(lines) >= _BATCH:
+                    journal.add(lines, position=key, lines=line, counts=sums.counts().document())
+                    lines = []
     if noticed is not None:
         noticed(seen % _NOTICE)
+    counts = sums.counts()
     journal.add(lines, lines=line, counts=counts.document())
     return counts
+
+
+class _Sums:
+    """Adds up decisions at the least cost for each; `counts` puts them into words."""
+
+    def __init__(self, counts: Counts) -> None:
+        self._counts = counts
+        self._source = self._target = 0
+        self._decided: dict[Decision, list[int]] = {}
+
+    def add(self, decision: Decision, mine: ObjectInfo | None, theirs: ObjectInfo | None) -> None:
+        sums = self._decided.get(decision)
+        if sums is None:
+            sums = self._decided[decision] = [0, 0]
+        sums[0] += 1
+        if mine is not None:
+            self._source += 1
+            sums[1] += mine.size
+        if theirs is not None:
+            self._target += 1
+
+    def counts(self) -> Counts:
+        counts = self._counts
+        counts.source += self._source
+        counts.target += self._target
+        for decision, (count, size) in self._decided.items():
+            if decision.action is Action.SKIP:
+                counts.skipped[decision.reason] += count
+                continue
+            name = decision.action.name.lower()
+            counts.objects[name] += count
+            counts.bytes[name] += size
+        self._source = self._target = 0
+        self._decided = {}
+        return counts
 
 
 def pairs(
@@ -184,32 +222,23 @@ def _or_nothing(found: Iterator[ObjectInfo]) -> Iterator[ObjectInfo]:
         yield from found
 
 
-def _decided(
-    key: str, mine: ObjectInfo | None, theirs: ObjectInfo | None, rules: Rules, prefix: str
-) -> Decision:
-    decision = decide(mine, theirs, rules)
-    if not key and not prefix and mine is not None and mine.size == 0:
-        return deciding.FOLDER
-    if theirs is None and decision.action is Action.COPY:
-        try:
-            checked_key(prefix + key)
-        except InvalidKey:
-            return deciding.INVALID
-    return decision
+def _decider(rules: Rules, prefix: str) -> Callable[[str, ObjectInfo | None, ObjectInfo | None], Decision]:
+    """`decide`, and a look at keys that the destination would get."""
+    # So many characters of ASCII can be added to the prefix without asking.
+    room = MAX_BYTES - len(prefix.encode())
 
+    def decided(key: str, mine: ObjectInfo | None, theirs: ObjectInfo | None) -> Decision:
+        decision = decide(mine, theirs, rules)
+        if theirs is None and not (0 < len(key) <= room and key.isascii() and "\0" not in key):
+            if not key and not prefix and mine is not None and mine.size == 0:
+                return deciding.FOLDER
+            try:
+                checked_key(prefix + key)
+            except InvalidKey:
+                return deciding.INVALID
+        return decision
 
-def _count(counts: Counts, decision: Decision, mine: ObjectInfo | None, theirs: ObjectInfo | None) -> None:
-    if mine is not None:
-        counts.source += 1
-    if theirs is not None:
-        counts.target += 1
-    if decision.action is Action.SKIP:
-        counts.skipped[decision.reason] += 1
-        return
-    name = decision.action.name.lower()
-    counts.objects[name] += 1
-    if mine is not None:
-        counts.bytes[name] += mine.size
+    return decided
 
 
 def _line(number: int, key: str, decision: Decision, mine: ObjectInfo | None) -> tuple[Any, ...]:
@@ -217,6 +246,6 @@ def _line(number: int, key: str, decision: Decision, mine: ObjectInfo | None) ->
         # A key that is no text cannot be written as such; it is never copied, only named in the report.
         key = key.encode("utf-8", "backslashreplace").decode()
     if mine is None:
-        return number, key, int(decision.action), decision.reason.value, 0, None, None
+        return number, key, decision.code, decision.words, 0, None, None
     modified = mine.modified.timestamp() if mine.modified else None
-    return number, key, int(decision.action), decision.reason.value, mine.size, modified, mine.etag
+    return number, key, decision.code, decision.words, mine.size, modified, mine.etag

@@ -5,8 +5,8 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Protocol
+from dataclasses import replace
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from cloudberth.errors import (
     BackendError,
@@ -47,8 +47,7 @@ class Stopped(Exception):
     """The transfer was asked to stop."""
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
+class Outcome(NamedTuple):
     """What became of one line of the plan. bytes: that were moved. note: what a report should say."""
 
     work: Work

@@ -57,12 +57,19 @@ class Reason(StrEnum):
     FOLDER = "the empty object that marks the source's own folder"
 
 
-@dataclass(frozen=True, slots=True)
 class Decision:
-    """What to do with a key, and why."""
+    """What to do with a key, and why. There are few of them: each is one object, compared by identity.
 
-    action: Action
-    reason: Reason
+    code, words: action and reason as they stand in a journal.
+    """
+
+    __slots__ = ("action", "code", "reason", "words")
+
+    def __init__(self, action: Action, reason: Reason) -> None:
+        self.action = action
+        self.reason = reason
+        self.code = int(action)
+        self.words = reason.value
 
 
 # One object for each: millions of keys make the same few decisions.
