@@ -1,4 +1,4 @@
-"""A server that answers nonsense: broken HTTP, broken XML and JSON, lies about lengths, and sometimes the truth.
+"""A server that answers nonsense: broken HTTP, broken XML and JSON, wrong lengths, and sometimes the truth.
 
 Everything is drawn from one seeded generator, so a failing run can be had again.
 """

@@ -1,11 +1,23 @@
-"""Primitives as values, for those who have many of them: what to call, and what came of it."""
+"""Primitives as values, for those who have many of them: what to call, and what came of it.
+
+A program is a generator that yields steps (who, what) and gets their values, or their errors thrown in; it is
+how work that needs several calls is written once and run by hundreds at a time (lanes.py)::
+
+    def copied(source, target, key) -> Program[Written]:
+        opened = yield source, Call("get", (key,))
+        return (yield target, Call("put", (key, BytesBody(opened.reader.read()))))
+"""
 
 from __future__ import annotations
 
+from collections.abc import Generator
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
-from cloudberth.errors import BackendError
+if TYPE_CHECKING:
+    from cloudberth.storage.layers import Layered
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,14 +43,14 @@ class Outcome:
     error: Exception | None = None
 
 
-class Rules(Protocol):
-    """What surrounds a call; the layers implement it."""
+Step = tuple["Layered", Call]
+Program = Generator[Step, Any, T]
 
-    def before(self, call: Call) -> float:
-        """Seconds to wait before an attempt."""
 
-    def succeeded(self, call: Call, seconds: float) -> None:
-        """An attempt succeeded, so long after the first began."""
-
-    def failed(self, call: Call, error: BackendError, attempt: int, seconds: float) -> float | None:
-        """An attempt failed. Seconds to wait before the next; None: it was the last."""
+def outcome_of(backend: Layered, call: Call) -> Program[Outcome]:
+    """The program that is one call and keeps its error."""
+    try:
+        value = yield backend, call
+    except Exception as error:
+        return Outcome(call, None, error)
+    return Outcome(call, value)

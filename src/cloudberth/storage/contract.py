@@ -13,15 +13,17 @@ never changed: ``a//b``, ``/a``, ``a/../b`` and ``dir/`` are four ordinary keys.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import Enum, StrEnum
-from typing import Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from cloudberth.errors import Unsupported
 from cloudberth.storage.body import Body, Reader
-from cloudberth.storage.calls import Call, Outcome, Rules
+
+if TYPE_CHECKING:
+    from cloudberth.storage.calls import Call
 
 KIB = 1024
 MIB = 1024 * KIB
@@ -223,6 +225,8 @@ class Backend(ABC):
     place: str
     """The bucket as a URL without secrets: ``s3://bucket``."""
     capabilities: Capabilities
+    prompt: frozenset[str] = frozenset()
+    """Primitives that hardly wait (files in memory): whoever has many calls makes these in place."""
 
     # -- objects ---------------------------------------------------------------------------------------------
 
@@ -311,17 +315,6 @@ class Backend(ABC):
         """Multipart uploads under way, or forgotten."""
         raise self.unsupported("list of multipart uploads")
 
-    # -- many at once ----------------------------------------------------------------------------------------
-
-    def many(self, calls: Iterable[Call], rules: Rules, width: int) -> Iterator[Outcome]:
-        """Make many calls of small things at once; what came of each, in no order. width: how many at once.
-
-        Calls are taken from the iterable as there is room. This one uses threads; what speaks HTTP has lanes.
-        """
-        from cloudberth.storage.threads import many_on_threads
-
-        return many_on_threads(self, calls, rules, width)
-
     # -- the rest --------------------------------------------------------------------------------------------
 
     def presign(
@@ -341,6 +334,10 @@ class Backend(ABC):
     def facts(self) -> BucketFacts:
         """What doctor wants to know of the bucket."""
         return BucketFacts()
+
+    def flow_of_call(self, call: Call) -> Generator[Any, Any, Any] | None:
+        """A call as a generator of requests, for the lanes; None when it is not made of requests."""
+        return None
 
     def close(self) -> None:  # noqa: B027 — most backends hold nothing
         """Give connections back. The backend is not used afterwards."""

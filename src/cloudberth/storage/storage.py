@@ -7,6 +7,7 @@ uploads.py and downloads.py, how broken reads go on in reading.py. Every call ra
 
 from __future__ import annotations
 
+import builtins
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -181,12 +182,12 @@ class Storage:
             )
             for key, data in items
         )
-        return self.backend.many(calls, None, width)
+        return self.backend.many(calls, width)
 
     def load_many(self, keys: Iterable[str], *, width: int = 32) -> Iterator[Outcome]:
         """Read many small objects at once; `Outcome.call.tag` is the key, `.value` the bytes."""
         calls = (Call("get", (self._key(key), None, None), self.prefix + key, 0, key) for key in keys)
-        for outcome in self.backend.many(calls, None, width):
+        for outcome in self.backend.many(calls, width):
             yield reading.content_of(outcome, self.backend.place, verify=self.options.verify)
 
     # -- reading ---------------------------------------------------------------------------------------------
@@ -350,7 +351,7 @@ class Storage:
         return self
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+        self, kind: builtins.type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
 

@@ -1,4 +1,4 @@
-"""Nonsense on both sides of a backend: random keys have to come back, random answers have to become errors."""
+"""Nonsense on both sides of a backend: random keys come back, random answers become errors."""
 
 from __future__ import annotations
 
@@ -30,7 +30,8 @@ IMPATIENT = Options(
     part_size=5 * MIB,
 )
 ALPHABET = [
-    *"abcxyzABC019", *"-_.~ /%+&=?#:;,@!$'()*[]{}|\\^`\"<>", "//", "..", "./", "\t", "\n", "é", "ß", "中", "文", "😀",
+    *"abcxyzABC019", *"-_.~ /%+&=?#:;,@!$'()*[]{}|\\^`\"<>", "//", "..", "./", "\t", "\n",
+    "é", "ß", "中", "文", "😀",
     "\u0301", "\u200d", "\u00a0", "\u2028", "\ufeff", "%2F", "%", "\u007f",
 ]  # fmt: skip
 
@@ -46,14 +47,14 @@ def random_keys(count: int, seed: int) -> list[str]:
 
 
 def refused(error: Exception | None) -> bool:
-    """Whether a store said, in our words, that it has no such keys. Conflict: where keys are paths of files."""
+    """Whether a store said, in our words, that it has no such keys. Conflict: keys are paths there."""
     if isinstance(error, Unsupported | InvalidInput):
         return True
     return isinstance(error, BackendError) and error.kind in {Kind.INVALID, Kind.CONFLICT}
 
 
 def test_random_keys_come_back(storage: Storage) -> None:
-    """Every key that a store takes is listed as it is, and has its own content; the others are refused in words."""
+    """Every key that a store takes is listed as it is, with its own content; others are refused in words."""
     keys = random_keys(KEYS, seed=20261126)
     wanted = {key: f"{number}:{key}".encode() for number, key in enumerate(keys)}
     taken: set[str] = set()
@@ -112,7 +113,7 @@ ONLY = (
 
 @pytest.mark.timeout(300)
 def test_random_answers_become_typed_errors(rig: Rig, running: Running) -> None:
-    """Whatever a server answers: a value, or an error of ours within the deadline. Nothing else, and no hang."""
+    """Whatever a server answers: a value, or an error of ours within the deadline; nothing else, no hang."""
     if running.through is None:
         assert running.address is None, f"{rig.id} has a network, and no way to put a server in its place"
         return

@@ -12,13 +12,13 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
-from storage.http.scripted_server import OK, Peer, Server, always_ok, serving
 
 from cloudberth.errors import BackendError, TimedOut, Unavailable
 from cloudberth.storage.body import BytesBody, FileBody
 from cloudberth.storage.http.client import Client
 from cloudberth.storage.http.message import Origin, Request
 from cloudberth.storage.options import Options
+from storage.http.scripted_server import OK, Peer, Server, always_ok, serving
 
 QUICK = Options(connect_timeout=2, read_timeout=0.4, slowest=100_000)
 
@@ -149,7 +149,7 @@ def test_an_open_reader_that_is_closed_early_gives_its_connection_up() -> None:
         assert len(server.peers) == 2
 
 
-# -- proxies and TLS ------------------------------------------------------------------------------------------------
+# -- proxies and TLS -----------------------------------------------------------------------------------------
 
 
 def test_a_proxy_of_the_environment_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -211,7 +211,7 @@ def test_tls_is_checked(certificate: Path) -> None:
         client = Client(trusting)
         assert client.send(request(server, scheme="https")).body == b"ok"
         assert client.send(request(server, "PUT", "https", body=BytesBody(bytes(3_000_000)))).status == 200
-        with pytest.raises(BackendError, match="certificate .* is not trusted") as caught:
+        with pytest.raises(BackendError, match=r"certificate .* is not trusted") as caught:
             Client(QUICK).send(request(server, scheme="https"))
         assert "SSL_CERT_FILE" in caught.value.hint
         assert not caught.value.retryable
@@ -246,5 +246,5 @@ def test_a_proxy_that_refuses_is_unavailable(monkeypatch: pytest.MonkeyPatch) ->
     with serving(refusing) as proxy:
         monkeypatch.setenv("https_proxy", f"http://127.0.0.1:{proxy.address[1]}")
         monkeypatch.setenv("no_proxy", "")
-        with pytest.raises(Unavailable, match="refuses the way.*407"):
+        with pytest.raises(Unavailable, match=r"refuses the way.*407"):
             Client(QUICK).send(Request("GET", Origin("https", "example.test", 443), "/k"))

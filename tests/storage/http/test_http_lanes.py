@@ -6,13 +6,18 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
+from pathlib import Path
 
-from storage.http.scripted_server import Peer, Server, serving
+import pytest
 
 from cloudberth import storage as storages
 from cloudberth.errors import NotFound, PermissionDenied, Throttled, Unavailable
+from cloudberth.storage.body import BytesBody
+from cloudberth.storage.calls import Call, Program
+from cloudberth.storage.lanes import Lanes
 from cloudberth.storage.options import Options
 from cloudberth.storage.storage import Storage
+from storage.http.scripted_server import Peer, Server, serving
 
 OPTIONS = Options(retries=3, deadline=20, read_timeout=0.5, connect_timeout=2)
 
@@ -197,3 +202,69 @@ def test_a_caller_who_stops_leaves_nothing_open() -> None:
         lanes = [thread for thread in threading.enumerate() if thread.name.startswith("cloudberth-lanes")]
         assert lanes == []
     assert threading.active_count() <= before + 40
+
+
+def test_programs_go_through_two_stores_at_once(tmp_path: Path) -> None:
+    """A get here and a put there, hundreds of them: one of the stores is a folder, the other a server."""
+    received: dict[bytes, bytes] = {}
+
+    def taking(peer: Peer) -> None:
+        while head := peer.request():
+            received[key_of(head)] = head
+            peer.send(error(403, b"AccessDenied") if key_of(head) == b"k13" else ok())
+
+    def copied(source: Storage, target: Storage, key: str) -> Program[tuple[str, int | None]]:
+        opened_object = yield source.backend, Call("get", (key,), key)
+        data = opened_object.reader.read()
+        try:
+            yield target.backend, Call("put", (key, BytesBody(data)), key, len(data))
+        except PermissionDenied:
+            return key, None
+        return key, len(data)
+
+    folder = storages.open({"STORAGE_TYPE": "local", "STORAGE_LOCAL_PATH": str(tmp_path)}, OPTIONS)
+    for number in range(200):
+        folder.save(f"k{number}", bytes(number))
+    with serving(taking) as server, opened(server) as target, folder:
+        lanes: Lanes[tuple[str, int | None]] = Lanes(16)
+        found = dict(lanes.run((0, copied(folder, target, f"k{n}")) for n in range(200)))
+    assert found == {f"k{n}": None if n == 13 else n for n in range(200)}
+    assert len(received) == 200
+
+
+def test_a_program_that_raises_ends_them_all() -> None:
+    def echo(peer: Peer) -> None:
+        while peer.request():
+            peer.send(ok(b"x"))
+
+    def failing(storage: Storage, number: int) -> Program[int]:
+        yield storage.backend, Call("get", (f"k{number}",))
+        if number == 5:
+            raise ZeroDivisionError
+        return number
+
+    with serving(echo) as server, opened(server) as storage:
+        lanes: Lanes[int] = Lanes(4)
+        with pytest.raises(ZeroDivisionError):
+            list(lanes.run((0, failing(storage, n)) for n in range(100)))
+
+
+def test_memory_is_bounded_by_what_programs_say() -> None:
+    """Programs that say that they are large wait for each other."""
+    at_once = most = 0
+
+    def echo(peer: Peer) -> None:
+        while peer.request():
+            peer.send(ok(b"x"))
+
+    def large(storage: Storage) -> Program[None]:
+        nonlocal at_once, most
+        at_once += 1
+        most = max(most, at_once)
+        yield storage.backend, Call("get", ("k",))
+        at_once -= 1
+
+    with serving(echo) as server, opened(server) as storage:
+        lanes: Lanes[None] = Lanes(32)
+        assert len(list(lanes.run((10 * 2**20, large(storage)) for _ in range(30)))) == 30
+    assert most == 3

@@ -69,7 +69,8 @@ def test_an_answer_is_the_same_however_it_is_cut(step: int | None) -> None:
 
 @pytest.mark.parametrize("step", [None, 1, 3])
 def test_chunks_are_joined(step: int | None) -> None:
-    raw = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4;x=y\r\nWiki\r\n5\r\npedia\r\n0\r\nA: b\r\n\r\n"
+    raw = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+    raw += b"4;x=y\r\nWiki\r\n5\r\npedia\r\n0\r\nA: b\r\n\r\n"
     assert answer(raw, step=step).body == b"Wikipedia"
 
 

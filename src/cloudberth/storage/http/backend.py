@@ -15,12 +15,12 @@ more never reaches the flow; it is thrown into it at the `yield` as the error th
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Callable, Generator
 from functools import wraps
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from cloudberth.errors import BackendError
-from cloudberth.storage.calls import Call, Outcome, Rules
+from cloudberth.storage.calls import Call
 from cloudberth.storage.contract import Backend
 from cloudberth.storage.http.client import Client
 from cloudberth.storage.http.message import Request, Response
@@ -84,16 +84,8 @@ class HttpBackend(Backend):
             return error
         return response if response.status < 300 else self.failure(request, response)
 
-    def many(self, calls: Iterable[Call], rules: Rules, width: int) -> Iterator[Outcome]:
-        from cloudberth.storage.http.lanes import Lanes
-
-        return Lanes(self, rules, self._flow_of_call, width).run(calls)
-
-    def _flow_of_call(self, call: Call) -> Flow[Any]:
-        steps = flow_of(self, call.primitive, *call.arguments)
-        if steps is None:
-            raise self.unsupported(f"{call.primitive} as a flow")
-        return steps
+    def flow_of_call(self, call: Call) -> Flow[Any] | None:
+        return flow_of(self, call.primitive, *call.arguments)
 
     def close(self) -> None:
         self.client.close()
