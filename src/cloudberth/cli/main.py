@@ -71,6 +71,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def run(arguments: Sequence[str] | None = None) -> int:
     """Run a command line and return its exit code; nothing escapes as a traceback."""
+    # Else pydantic reads the metadata of everything that is installed, to find plugins that we have none of.
+    os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
     try:
         result = berth.main(args=arguments, prog_name="berth", standalone_mode=False)
         return result if isinstance(result, int) else 0

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from typing import Any
 
 import click
@@ -32,8 +34,12 @@ class StorageCommands(LateCommands):
     def invoke(self, ctx: click.Context) -> Any:
         try:
             return super().invoke(ctx)
-        except (CloudberthError, BrokenPipeError):
+        except CloudberthError:
             raise
+        except BrokenPipeError:
+            # Whoever read our output has enough (`berth storage cat … | head`): that is no failure.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            ctx.exit(0)
         except OSError as error:
             if error.filename is None:
                 raise
