@@ -14,7 +14,9 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Mapping
-from typing import ClassVar, Literal, Self
+from functools import partial
+from pathlib import Path
+from typing import ClassVar, Literal, Self, cast
 
 from pydantic import Field, SecretStr, model_validator
 
@@ -27,6 +29,8 @@ from cloudberth.storage.http.backend import Flow, flow
 from cloudberth.storage.http.client import Client
 from cloudberth.storage.http.failures import Meaning
 from cloudberth.storage.http.message import Origin, Request, Response, encode_key
+from cloudberth.storage.oci_native import OciNative
+from cloudberth.storage.oci_principals import METADATA, CachedKey, InstancePrincipal, KeyProvider, api_key
 from cloudberth.storage.opening import OpenableBackend
 from cloudberth.storage.options import Options
 from cloudberth.storage.settings import Settings, revealed
@@ -40,18 +44,39 @@ _SILENT = "the S3 interface of Oracle does not tell"
 
 
 class OciStorageSettings(Settings):
-    """Dify's OCI_* variables."""
+    """Dify's OCI_* variables; and OCI_AUTH for principals that have no secret keys."""
 
     schemes: ClassVar[tuple[str, ...]] = ("oci",)
 
     bucket: str = Field(alias="OCI_BUCKET_NAME")
-    access_key: str = Field(alias="OCI_ACCESS_KEY", description="of a customer secret key")
-    secret_key: SecretStr = Field(alias="OCI_SECRET_KEY", description="of a customer secret key")
+    access_key: str = Field("", alias="OCI_ACCESS_KEY", description="of a customer secret key")
+    secret_key: SecretStr = Field(
+        SecretStr(""), alias="OCI_SECRET_KEY", description="of a customer secret key"
+    )
     endpoint: str = Field(
+        "",
         alias="OCI_ENDPOINT",
         description="https://NAMESPACE.compat.objectstorage.REGION.oraclecloud.com",
     )
     region: str = Field("", alias="OCI_REGION", description="us-ashburn-1; that of the endpoint when not set")
+    auth: Literal["", "secret_key", "instance_principal", "api_key"] = Field(
+        "",
+        alias="OCI_AUTH",
+        description="instance_principal, or api_key of a configuration file: both by Oracle's own interface",
+    )
+    namespace: str = Field("", alias="OCI_NAMESPACE", description="with OCI_AUTH; asked for when not set")
+    compartment: str = Field("", alias="OCI_COMPARTMENT_ID", description="of a new bucket, with OCI_AUTH")
+    config_file: str = Field("~/.oci/config", alias="OCI_CONFIG_FILE", description="with OCI_AUTH=api_key")
+    profile: str = Field("DEFAULT", alias="OCI_CONFIG_PROFILE", description="with OCI_AUTH=api_key")
+    metadata: str = Field(
+        METADATA, alias="OCI_METADATA_BASE_URL", description="with OCI_AUTH=instance_principal"
+    )
+    auth_endpoint: str = Field("", alias="OCI_AUTH_ENDPOINT", description="of the region's auth service")
+
+    @property
+    def native(self) -> bool:
+        """Whether it is Oracle's own interface that is spoken."""
+        return self.auth not in {"", "secret_key"}
 
     @property
     def signed_region(self) -> str:
@@ -59,11 +84,19 @@ class OciStorageSettings(Settings):
         return self.region or self._of_endpoint()
 
     def _of_endpoint(self) -> str:
-        found = _HOST.match(Origin.parse(self.endpoint).host)
+        found = _HOST.match(Origin.parse(self.endpoint).host) if self.endpoint else None
         return found["region"] if found else ""
 
     @model_validator(mode="after")
     def _one_region(self) -> Self:
+        if self.native:
+            if not self.region:
+                raise ValueError(f"OCI_REGION is not set, and OCI_AUTH={self.auth} needs it")
+            return self
+        for name in ("endpoint", "access_key", "secret_key"):
+            value = getattr(self, name)
+            if not (value.get_secret_value() if isinstance(value, SecretStr) else value):
+                raise ValueError(f"{self.variables()[name]} is not set, and OCI_AUTH does not say who signs")
         of_endpoint = self._of_endpoint()
         if not self.signed_region:
             raise ValueError("OCI_REGION is not set, and OCI_ENDPOINT names no region")
@@ -97,6 +130,9 @@ class OciStorage(S3Like, OpenableBackend):
     def open(cls, settings: Settings, options: Options) -> Self:
         if not isinstance(settings, OciStorageSettings):
             raise TypeError(type(settings).__name__)
+        if settings.native:
+            # Another interface of the same type: what is opened is a backend all the same.
+            return cast(Self, open_native(settings, options))
         keys = Credentials(settings.access_key, revealed(settings.secret_key), source="OCI_ACCESS_KEY")
         return cls(settings, Client(options), fixed(keys))
 
@@ -138,3 +174,17 @@ class OciStorage(S3Like, OpenableBackend):
             return BucketFacts(unreadable={**unreadable, "region": error.what})
         region = (xml_text.parse(response.body).text or "").strip() or self.signer.region
         return BucketFacts(region=region, unreadable=unreadable)
+
+
+def open_native(settings: OciStorageSettings, options: Options) -> OciNative:
+    """The bucket by Oracle's own interface, with the key that OCI_AUTH names."""
+    client = Client(options)
+    keys: KeyProvider
+    if settings.auth == "instance_principal":
+        keys = CachedKey(
+            InstancePrincipal(client, settings.region, settings.metadata, settings.auth_endpoint)
+        )
+    else:
+        keys = CachedKey(partial(api_key, Path(settings.config_file).expanduser(), settings.profile))
+    origin = Origin.parse(settings.endpoint or f"https://objectstorage.{settings.region}.oraclecloud.com")
+    return OciNative(client, origin, settings.namespace, settings.bucket, keys, settings.compartment)
