@@ -1,7 +1,7 @@
 """Huawei's own SDK against the double of OBS, and across: what one client writes the other one reads.
 
 In both of the SDK's protocols: OBS's own with the bucket in the host, S3's version 2 with the bucket in the
-path.
+path. And in the second one both clients on Ceph's gateway, a real server of S3.
 """
 
 from __future__ import annotations
@@ -21,6 +21,8 @@ from obs import (
     PutObjectHeader,
 )
 from rigs.huawei_obs import BUCKET, OWNER, double, environment_of
+from rigs.s3 import create_bucket
+from servers import ceph
 from storage_cases import send
 
 from cloudberth import storage as storages
@@ -199,3 +201,32 @@ def test_the_sdk_asks_for_the_version_first(server: HttpServer, ours: Storage, p
     with closing(http.client.HTTPConnection(*server.address, timeout=10)) as connection:
         connection.request("HEAD", "/?apiversion")
         assert connection.getresponse().headers["x-obs-api"] == "3.0"
+
+
+@pytest.mark.server
+def test_both_clients_on_a_real_server() -> None:
+    """Version 2 is S3's: Ceph takes from us what it takes from Huawei's SDK."""
+    if reason := ceph.missing():
+        pytest.skip(reason)
+    server = ceph.up()
+    keys = (server.owner.access_key, server.owner.secret_key)
+    create_bucket(server.url, *keys, server.region, "berth-sdk-obs")
+    environment = environment_of("") | {
+        "HUAWEI_OBS_SERVER": server.url, "HUAWEI_OBS_BUCKET_NAME": "berth-sdk-obs",
+        "HUAWEI_OBS_ACCESS_KEY": keys[0], "HUAWEI_OBS_SECRET_KEY": keys[1], "HUAWEI_OBS_PATH_STYLE": "true",
+    }  # fmt: skip
+    sdk = ObsClient(*keys, server=server.url, path_style=True, max_retry_count=0)
+    with closing(sdk), storages.open(environment) as ours:
+        ours.delete_prefix("")
+        for number, key in enumerate(ODD_KEYS):
+            if number % 2:
+                done(sdk.putContent("berth-sdk-obs", key, key.encode(), metadata={"a": "b"}))
+            else:
+                ours.save(key, key.encode(), metadata={"a": "b"})
+        assert sorted(info.key for info in ours.list()) == sorted(ODD_KEYS)
+        for key in ODD_KEYS:
+            assert ours.load(key) == key.encode(), key
+            assert ours.head(key).attributes.metadata == {"a": "b"}
+            assert done(sdk.getObject("berth-sdk-obs", key, loadStreamInMemory=True)).buffer == key.encode()
+        ours.delete(ODD_KEYS)
+        assert done(sdk.listObjects("berth-sdk-obs")).contents == []
