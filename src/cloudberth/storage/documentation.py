@@ -208,13 +208,14 @@ def size(count: int) -> str:
 
 def _keys(facts: Facts) -> Iterator[str]:
     yield from ("## Keys", "")
-    yield "Keys are text of 1 to 1,024 bytes as UTF-8, without a NUL, and are kept as they are: `a//b`, `/a`,"
-    yield "`a/../b` and `dir/` are four ordinary keys."
-    yield ""
-    if facts.keys:
-        yield from ("Here, besides:", "")
-        yield from (f"- {text}" for text in facts.keys)
+    yield "Keys are text of 1 to 1,024 bytes as UTF-8, without a NUL. They are never changed: one that a store"
+    if not facts.keys:
+        yield "cannot hold as it is, is refused; `a//b`, `/a`, `a/../b` and `dir/` are four ordinary keys here."
         yield ""
+        return
+    yield from ("cannot hold as it is, is refused. Here:", "")
+    yield from (f"- {text}" for text in facts.keys)
+    yield ""
 
 
 def _policies(facts: Facts) -> Iterator[str]:
