@@ -208,12 +208,12 @@ def size(count: int) -> str:
 
 def _keys(facts: Facts) -> Iterator[str]:
     yield from ("## Keys", "")
-    yield "Keys are text of 1 to 1,024 bytes as UTF-8, without a NUL. They are never changed: one that a store"
+    yield "Keys are text of 1 to 1,024 bytes as UTF-8, without a NUL. They are never changed: one that a"
     if not facts.keys:
-        yield "cannot hold as it is, is refused; `a//b`, `/a`, `a/../b` and `dir/` are four ordinary keys here."
+        yield "store cannot hold as it is, is refused; `a//b`, `/a`, `a/../b` and `dir/` are four ordinary keys."
         yield ""
         return
-    yield from ("cannot hold as it is, is refused. Here:", "")
+    yield from ("store cannot hold as it is, is refused. Here:", "")
     yield from (f"- {text}" for text in facts.keys)
     yield ""
 
