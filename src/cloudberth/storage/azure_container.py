@@ -29,6 +29,7 @@ from cloudberth.storage.http.backend import Flow, HttpBackend
 from cloudberth.storage.http.client import Client
 from cloudberth.storage.http.message import Request, Response, encode_key
 from cloudberth.storage.signing.azure_shared_key import DelegationKey
+from cloudberth.storage.token_cache import TokenCache
 
 # A backslash, and what XML 1.0 cannot hold: one such key makes Azurite fail every list of its container, and
 # the service allows no control characters either ("Naming and referencing containers, blobs, and metadata").
@@ -98,6 +99,13 @@ class AzureContainer(HttpBackend):
                 self.identity.authorize(part)
             request.assemble()
         self.identity.authorize(request)
+
+    def keep_tokens_in(self, cache: TokenCache) -> None:
+        """Share what an identity borrows for signing URLs with other processes; other credentials keep
+        nothing.
+        """
+        if isinstance(self.identity, Entra):
+            self.identity.cache = cache
 
     def failure(self, request: Request, response: Response) -> BackendError:
         return failure_of(response, where=self._where(request), over=self.identity.expired)

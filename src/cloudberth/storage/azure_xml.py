@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 from urllib.parse import unquote
@@ -67,14 +67,13 @@ def _shift_reference(found: re.Match[str]) -> str:
 
 def _text(element: ElementTree.Element, path: str) -> str:
     found = element.findtext(path) or ""
-    return _SHIFTED.sub(lambda match: chr(ord(match[0]) - _SHIFT), found)
+    return found if found.isascii() else _SHIFTED.sub(lambda match: chr(ord(match[0]) - _SHIFT), found)
 
 
 def _name(element: ElementTree.Element) -> str:
     found = element.find("Name")
     name = _text(element, "Name")
-    encoded = found is not None and found.get("Encoded") == "true"
-    return unquote(name) if encoded else name
+    return unquote(name) if found is not None and found.get("Encoded") == "true" else name
 
 
 def blob_list(body: bytes) -> BlobList:
@@ -85,10 +84,13 @@ def blob_list(body: bytes) -> BlobList:
     for element in root.iterfind("Blobs/*"):
         if element.tag == "BlobPrefix":
             entries.append(Prefix(_name(element)))
-        elif _text(element, "Properties/ResourceType") == "directory":
             continue
-        elif _text(element, "Properties/Etag") and _text(element, "Properties/Last-Modified"):
-            entries.append(_entry(element))
+        found = element.find("Properties")
+        properties = {said.tag: said.text for said in found if said.text} if found is not None else {}
+        if properties.get("ResourceType") == "directory":
+            continue
+        if properties.get("Etag") and properties.get("Last-Modified"):
+            entries.append(_entry(_name(element), properties))
         else:
             uncommitted.append(_name(element))
     # Prefixes may stand before or behind the blobs; a page is in order all the same.
@@ -96,25 +98,28 @@ def blob_list(body: bytes) -> BlobList:
     return BlobList(tuple(entries), _text(root, "NextMarker") or None, tuple(uncommitted))
 
 
-def _entry(element: ElementTree.Element) -> ObjectInfo:
-    def said(name: str) -> str | None:
-        return decode_value(_text(element, f"Properties/{name}")) or None
-
+def _entry(name: str, properties: Mapping[str, str]) -> ObjectInfo:
+    said = properties.get
+    size = said("Content-Length") or "0"
     return ObjectInfo(
-        _name(element),
-        size=int(said("Content-Length") or 0),
-        modified=http_date(said("Last-Modified") or ""),
-        etag=(said("Etag") or "").strip('"') or None,
+        name,
+        size=int(size) if size.isascii() and size.isdecimal() and len(size) < 19 else -1,
+        modified=http_date(properties["Last-Modified"]),
+        etag=properties["Etag"].strip('"') or None,
         checksums=md5(said("Content-MD5")),
         attributes=Attributes(
             content_type=said("Content-Type"),
-            cache_control=said("Cache-Control"),
-            content_disposition=said("Content-Disposition"),
+            cache_control=_decoded(said("Cache-Control")),
+            content_disposition=_decoded(said("Content-Disposition")),
             content_encoding=said("Content-Encoding"),
             content_language=said("Content-Language"),
             storage_class=said("AccessTier"),
         ),
     )
+
+
+def _decoded(value: str | None) -> str | None:
+    return decode_value(value) if value else None
 
 
 def md5(value: str | None) -> dict[Checksum, str]:

@@ -16,6 +16,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import formatdate
+from functools import lru_cache
 from urllib.parse import unquote
 
 from cloudberth.errors import InvalidInput
@@ -69,23 +70,26 @@ def sign(request: Request, credentials: SharedKey, now: float) -> None:
     """Put ``x-ms-date`` and ``Authorization`` on a request. now: seconds since 1970."""
     headers = request.headers
     headers.pop("authorization", None)
-    headers["x-ms-date"] = formatdate(now, usegmt=True)
+    headers["x-ms-date"] = _http_time(int(now))
     signature = _signature(credentials.key, string_to_sign(request, credentials.account))
     headers["authorization"] = f"SharedKey {credentials.account}:{signature}"
 
 
 def string_to_sign(request: Request, account: str) -> str:
     """What is signed: the method, standard headers, ``x-ms-`` headers, and the path with its query."""
-    size = request.body.size
-    standard = {**request.headers, "content-length": str(size) if size else "", "date": ""}
-    lines = [request.method, *(standard.get(name, "") for name in _SIGNED_HEADERS)]
-    own = sorted((name for name in request.headers if name.startswith("x-ms-")), key=_header_order)
-    lines += [f"{name}:{request.headers[name].strip()}" for name in own]
+    headers, size = request.headers, request.body.size
+    said = headers.get
+    lines = [request.method, *[said(name, "") for name in _SIGNED_HEADERS]]
+    lines[3] = str(size) if size else ""
+    lines[6] = ""  # the date is signed as x-ms-date
+    own = sorted([name for name in headers if name.startswith("x-ms-")], key=_header_order)
+    lines += [f"{name}:{headers[name].strip()}" for name in own]
     lines.append(f"/{account}{request.path}")
-    by_name: dict[str, list[str]] = {}
-    for name, value in request.query:
-        by_name.setdefault(name.lower(), []).append(value)
-    lines += [f"{name}:{','.join(sorted(by_name[name]))}" for name in sorted(by_name)]
+    if request.query:
+        by_name: dict[str, list[str]] = {}
+        for name, value in request.query:
+            by_name.setdefault(name.lower(), []).append(value)
+        lines += [f"{name}:{','.join(sorted(by_name[name]))}" for name in sorted(by_name)]
     return "\n".join(lines)
 
 
@@ -166,6 +170,11 @@ def sas_expiry(pairs: Iterable[tuple[str, str]]) -> float | None:
 def iso_time(seconds: float) -> str:
     """``2026-11-26T20:00:00Z``"""
     return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+@lru_cache(maxsize=4)
+def _http_time(seconds: int) -> str:
+    return formatdate(seconds, usegmt=True)
 
 
 def _common(permissions: str, expires: float, https_only: bool) -> dict[str, str]:
