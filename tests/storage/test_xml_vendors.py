@@ -18,13 +18,14 @@ from cloudberth.errors import (
     InvalidInput,
     NotFound,
     PermissionDenied,
+    PreconditionFailed,
     Throttled,
     Unavailable,
     Unsupported,
     WrongRegion,
 )
 from cloudberth.storage.body import BytesBody
-from cloudberth.storage.contract import MIB, Span
+from cloudberth.storage.contract import MIB, Condition, Span
 from cloudberth.storage.options import Options
 from cloudberth.storage.storage import Storage
 from doubles.aliyun_oss import OssDouble
@@ -271,6 +272,35 @@ def test_versioning_is_asked_for_once(vendor: Vendor, storage: Storage) -> None:
     for name in "abc":
         storage.save(name, b"x", if_absent=True)
     assert len([request for request in vendor.server.requests if "versioning" in request.query]) == 1
+
+
+def test_a_condition_and_an_answer_that_got_lost(vendor: Vendor, storage: Storage) -> None:
+    """What a second try finds is its own object; the same parts of another upload are not."""
+    backend, absent = storage.backend, Condition(absent=True)
+    upload, other = backend.start_upload("a"), backend.start_upload("a")
+    parts = [backend.put_part("a", upload, 1, BytesBody(b"x" * MIB))]
+    same = [backend.put_part("a", other, 1, BytesBody(b"x" * MIB))]
+    backend.finish_upload("a", upload, parts, condition=absent)
+    assert backend.finish_upload("a", upload, parts, condition=absent).etag == storage.head("a").etag
+    with pytest.raises(PreconditionFailed):
+        backend.finish_upload("a", other, same, condition=absent)
+
+
+@pytest.mark.parametrize("vendor", ["huawei-obs"], indirect=True)
+def test_obs_is_looked_at_before_parts_are_put_together(vendor: Vendor, storage: Storage) -> None:
+    """Also where the server would overwrite all the same."""
+    whole = vendor.double.handle
+    vendor.server.handler = lambda request: whole(
+        replace(
+            request, headers={name: request.headers[name] for name in request.headers if "forbid" not in name}
+        )
+    )
+    storage.save("a", b"first")
+    upload = storage.backend.start_upload("a")
+    parts = [storage.backend.put_part("a", upload, 1, BytesBody(b"y" * MIB))]
+    with pytest.raises(PreconditionFailed):
+        storage.backend.finish_upload("a", upload, parts, condition=Condition(absent=True))
+    assert storage.load("a") == b"first"
 
 
 # -- buckets and regions -------------------------------------------------------------------------------------

@@ -24,14 +24,16 @@ from cloudberth.errors import (
     Unsupported,
 )
 from cloudberth.storage import xml_text
-from cloudberth.storage._s3 import MEANINGS, S3Like, md5_header
+from cloudberth.storage._s3 import MEANINGS, S3Like, etag_of_parts, md5_header
 from cloudberth.storage.body import EMPTY, Body, BytesBody
 from cloudberth.storage.contract import (
     Attributes,
     BucketFacts,
     Checksum,
     Condition,
+    Part,
     SignedRequest,
+    Written,
 )
 from cloudberth.storage.credentials import Credentials, Provider
 from cloudberth.storage.http.backend import Flow, flow
@@ -66,6 +68,8 @@ class S3Vendor(S3Like, OpenableBackend):
     meanings = VENDOR_MEANINGS
     longest_key: ClassVar[int] = 1024
     """Bytes of a key as UTF-8."""
+    looks_before_finishing: ClassVar[bool] = False
+    """Whether nothing says that the vendor minds a condition where a multipart upload ends."""
     everybody: ClassVar[tuple[str, ...]]
     """What stands in an access control list that lets anybody read."""
 
@@ -163,6 +167,41 @@ class S3Vendor(S3Like, OpenableBackend):
                 )
             self._unversioned = True
         return {f"{self.dialect.header}forbid-overwrite": "true"}
+
+    @flow
+    def finish_upload(
+        self, key: str, upload: str, parts: Sequence[Part], attributes: Attributes = Attributes(),
+        condition: Condition = Condition(),
+    ) -> Flow[Written]:  # fmt: skip
+        """When the answer to a first try got lost, a condition fails on the object of these very parts."""
+        finish = S3Like.finish_upload.flow  # type: ignore[attr-defined]
+        rest: Flow[Written] = finish(self, key, upload, parts, attributes, condition)
+        try:
+            if condition.absent and self.looks_before_finishing:
+                yield from self._nothing_there(key)
+            return (yield from rest)
+        except PreconditionFailed:
+            etag = yield from self._finished_before(key, upload, parts)
+            if etag is None:
+                raise
+            return Written(etag)
+
+    def _nothing_there(self, key: str) -> Flow[None]:
+        try:
+            yield self.request("HEAD", key)
+        except NotFound:
+            return
+        raise PreconditionFailed("there is an object with this key")
+
+    def _finished_before(self, key: str, upload: str, parts: Sequence[Part]) -> Flow[str | None]:
+        """The etag of the object, when it was made of these parts and the upload is gone."""
+        try:
+            yield self.request("GET", key, (("max-parts", "1"), ("uploadId", upload)))
+        except NotFound:
+            found = yield self.request("HEAD", key)
+            etag = found.header("etag").strip('"')
+            return etag if etag.lower() == etag_of_parts(parts) else None
+        return None
 
     # -- the bucket ------------------------------------------------------------------------------------------
 

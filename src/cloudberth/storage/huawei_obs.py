@@ -4,6 +4,9 @@ Settings are Dify's. With the bucket in the host, requests are signed as OBS; wi
 an address as the server) they are S3's version 2 with ``x-amz-`` headers, which is what Huawei's SDK sends
 then, and what private installations and other servers understand. HUAWEI_OBS_SIGNATURE decides it by hand.
 
+`if_absent` is the header x-obs-forbid-overwrite, which clients of OBS send; we did not find it in Huawei's
+documentation. For large objects we also look before the last step, so that at worst two at once both win.
+
 OBS's own protocol is proved against a protocol double that `esdk-obs-python` accepts, version 2 also against
 Ceph's gateway; neither against OBS itself.
 """
@@ -112,6 +115,7 @@ class HuaweiObs(S3Vendor):
     capabilities = CAPABILITIES
     settings = HuaweiObsSettings
     dialect = Dialect(header="x-obs-", list_version=1)
+    looks_before_finishing = True
     everybody = ("<Canned>Everyone<", "groups/global/AllUsers")
 
     def __init__(

@@ -88,7 +88,7 @@ def on_double_with_paths(folder: Path) -> Iterator[Running]:
 
 @contextmanager
 def on_ceph(folder: Path) -> Iterator[Running]:
-    """No wrong token: Ceph 16 takes session tokens in version 2, and says AccessDenied of one that is over."""
+    """No wrong token: of one that is over Ceph 16 says no more than AccessDenied in version 2."""
     server = ceph.up()
     create_bucket(server.url, server.owner.access_key, server.owner.secret_key, server.region, CEPH_BUCKET)
     environment = environment_of("") | {
