@@ -105,6 +105,8 @@ class OpenDal(OpenableBackend):
         self, key: str, body: Body, attributes: Attributes = Attributes(), condition: Condition = Condition()
     ) -> Written:
         path = self._path(key)
+        if attributes.metadata and not self.capabilities.metadata:
+            raise self.unsupported(f"user metadata with the scheme {self._scheme}")
         named = self._named(attributes, condition)
         with self._failures(key, writing=True):
             self._write(path, body, named)
@@ -170,9 +172,10 @@ class OpenDal(OpenableBackend):
         return Opened(info, OpenDalReader(file, size, self._where(key)))
 
     def head(self, key: str) -> ObjectInfo:
-        path = self._path(key)
+        if why := self.unsupported_keys(key):
+            raise NotFound(f"there is no such object; its key {why}", where=self._where(key))
         with self._failures(key):
-            found = self._operator.stat(path)
+            found = self._operator.stat(key)
         if not found.is_file:
             raise NotFound("there is no such object", where=self._where(key))
         return self._info(key, found)
@@ -246,7 +249,9 @@ class OpenDal(OpenableBackend):
         return failures
 
     def _delete(self, key: str) -> None:
-        path = self._path(key)
+        if self.unsupported_keys(key):
+            return
+        path = key
         # WebDAV and its like delete a folder with all that is in it.
         if self._able.list_with_recursive or self._operator.stat(path).is_file:
             self._operator.delete(path)

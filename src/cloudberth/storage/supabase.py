@@ -186,6 +186,13 @@ class Supabase(HttpBackend, OpenableBackend):
         middle = "".join(f"/{part}" for part in before)
         return f"{self.base}/object{middle}/{encode(self.bucket)}/{encode_key(key)}"
 
+    def _demand_possible(self, key: str) -> None:
+        """Raise NotFound for a key that nothing can have been written under."""
+        try:
+            self._path(key)
+        except Unsupported as error:
+            raise NotFound(error.what, where=f"{self.place}/{key}") from None
+
     def _json(self, method: str, path: str, members: Mapping[str, Any]) -> Request:
         body = BytesBody(json.dumps(members).encode())
         headers = {"content-type": "application/json"}
@@ -232,6 +239,7 @@ class Supabase(HttpBackend, OpenableBackend):
         if span is not None:
             last = "" if span.length is None else str(span.start + span.length - 1)
             headers["range"] = f"bytes={span.start}-{last}"
+        self._demand_possible(key)
         try:
             response = yield Request("GET", self.origin, self._path(key), (), headers, stream=True)
         except NotFound as error:
@@ -249,6 +257,7 @@ class Supabase(HttpBackend, OpenableBackend):
 
     @flow
     def head(self, key: str) -> Flow[ObjectInfo]:
+        self._demand_possible(key)
         try:
             response = yield Request("GET", self.origin, self._path(key, "info"))
         except NotFound as error:
