@@ -268,6 +268,16 @@ def test_no_condition_where_versioning_breaks_it(vendor: Vendor, storage: Storag
     storage.save("a", b"x")
 
 
+def test_keys_that_may_not_read_versioning(vendor: Vendor, storage: Storage) -> None:
+    vendor.server.fault = lambda request: (
+        Response(403, {}, error_body("AccessDenied")) if "versioning" in request.query else None
+    )
+    with pytest.raises(PermissionDenied) as caught:
+        storage.save("a", b"x", if_absent=True)
+    assert "GetBucketVersioning" in caught.value.hint
+    storage.save("a", b"x")
+
+
 def test_versioning_is_asked_for_once(vendor: Vendor, storage: Storage) -> None:
     for name in "abc":
         storage.save(name, b"x", if_absent=True)

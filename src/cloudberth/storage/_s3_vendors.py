@@ -158,15 +158,27 @@ class S3Vendor(S3Like, OpenableBackend):
         if "absent" not in self.capabilities.conditional:
             raise self.unsupported("put only where nothing is")
         if not self._unversioned:
-            response = yield self.request("GET", "", (("versioning", ""),))
-            if xml_text.text_of(xml_text.parse(response.body), "Status"):
-                raise Unsupported(
-                    f"a bucket of {self.id} with versioning overwrites whatever a put says",
-                    where=self.place,
-                    hint="use a bucket without versioning for what must not be overwritten",
-                )
-            self._unversioned = True
+            yield from self._check_unversioned()
         return {f"{self.dialect.header}forbid-overwrite": "true"}
+
+    def _check_unversioned(self) -> Flow[None]:
+        try:
+            response = yield self.request("GET", "", (("versioning", ""),))
+        except ExpiredCredentials:
+            raise
+        except PermissionDenied as error:
+            raise PermissionDenied(
+                f"a put only where nothing is has to know whether the bucket has versioning: {error.what}",
+                where=self.place,
+                hint="let these keys read the bucket's versioning (GetBucketVersioning)",
+            ) from None
+        if xml_text.text_of(xml_text.parse(response.body), "Status"):
+            raise Unsupported(
+                f"a bucket of {self.id} with versioning overwrites whatever a put says",
+                where=self.place,
+                hint="use a bucket without versioning for what must not be overwritten",
+            )
+        self._unversioned = True
 
     @flow
     def finish_upload(
