@@ -210,7 +210,7 @@ def _keys(facts: Facts) -> Iterator[str]:
     yield from ("## Keys", "")
     yield "Keys are text of 1 to 1,024 bytes as UTF-8, without a NUL. They are never changed: one that a"
     if not facts.keys:
-        yield "store cannot hold as it is, is refused; `a//b`, `/a`, `a/../b` and `dir/` are four ordinary keys."
+        yield "store cannot hold as it is, is refused: `a//b`, `/a`, `a/../b` and `dir/` are ordinary keys."
         yield ""
         return
     yield from ("store cannot hold as it is, is refused. Here:", "")
