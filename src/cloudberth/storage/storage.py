@@ -111,6 +111,8 @@ class Storage:
         metadata and storage_class (a tier, or the vendor's own name). if_absent, if_match (an etag): raise
         PreconditionFailed instead of replacing something else.
         """
+        if metadata and not self.capabilities.metadata:
+            raise Unsupported(f"{self.type} keeps no metadata", where=self.place)
         chosen = attributes or Attributes(
             content_type=content_type or guessed_type(key),
             metadata=dict(metadata or {}),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import traceback
 from collections.abc import Mapping
+from secrets import token_hex
 
 import pytest
 from rig import Rig, Running
@@ -123,7 +124,8 @@ def test_a_missing_bucket_is_made_when_asked(running: Running, lacks: Lacks) -> 
     (name,) = [
         name for name, value in environment.items() if running.environment.get(name) not in (None, value)
     ]
-    environment = {**environment, name: f"made-{environment[name]}"}
+    # Rigs may share a server, on which a name is somebody's for good.
+    environment = {**environment, name: f"made{token_hex(3)}{environment[name]}"}
     with opened(environment) as storage:
         with pytest.raises(BucketNotFound):
             storage.check()
