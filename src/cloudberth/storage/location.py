@@ -71,11 +71,15 @@ class DeployedBucket:
 
 @dataclass(frozen=True, slots=True)
 class LocalPath:
-    """A file or folder of this machine. folder: it is one, or is meant as one."""
+    """A file or folder of this machine. folder: it is one, or is meant as one.
+
+    durable: what is written is on the disk when a call returns, not only safe from a killed process.
+    """
 
     text: str
     path: Path
     folder: bool
+    durable: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -284,7 +288,8 @@ def _open_path(location: LocalPath, options: Options) -> tuple[Storage, str]:
 
     root = location.path if location.folder else location.path.parent
     kind = backend_class("local")
-    settings = kind.settings.from_url(str(root.absolute()), "", {}, {})
+    query = {} if location.durable else {"fsync": "false"}
+    settings = kind.settings.from_url(str(root.absolute()), "", query, {})
     return Storage(kind.open(settings, options), options), "" if location.folder else location.path.name
 
 

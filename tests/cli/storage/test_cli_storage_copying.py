@@ -11,6 +11,9 @@ import pytest
 from bucket_on_loopback import Bucket
 from typed_commands import Berth
 
+from cloudberth.cli.storage import small_copies
+from cloudberth.errors import PermissionDenied
+from cloudberth.storage.calls import Call
 from cloudberth.storage.contract import Attributes
 from cloudberth.storage.storage import Storage
 from doubles.odd_keys import ODD_KEYS
@@ -157,6 +160,41 @@ def test_odd_keys_go_through_a_folder_and_back(berth: Berth, bucket: Bucket, tmp
     assert all(bucket.store.head(f"back/{key}").attributes.content_type == "odd/key" for key in keys)
 
 
+def test_small_and_large_go_together(berth: Berth, bucket: Bucket, tmp_path: Path) -> None:
+    (tmp_path / "tree").mkdir()
+    for number in range(40):
+        (tmp_path / "tree" / f"{number:02}").write_bytes(bytes([number]) * number)
+    for name in ("large", "larger"):
+        (tmp_path / "tree" / name).write_bytes(LARGE)
+    assert "copied 42 objects" in berth("storage", "cp", "-r", "tree", f"{bucket.env}#t").err
+    assert berth("storage", "cp", "-r", f"{bucket.env}#t/", "again").code == 0
+    files = {path.name: path.read_bytes() for path in (tmp_path / "again").rglob("*") if path.is_file()}
+    assert files == {path.name: path.read_bytes() for path in (tmp_path / "tree").iterdir()}
+    assert not (tmp_path / "again" / ".berth").exists(), "nothing of ours stays in a folder of the user"
+
+
+def test_no_clobber_of_a_whole_folder(berth: Berth, bucket: Bucket, tmp_path: Path) -> None:
+    (tmp_path / "tree").mkdir()
+    for name in ("a", "b"):
+        (tmp_path / "tree" / name).write_text("new")
+    bucket.fill(t__a=b"old")
+    result = berth("storage", "cp", "-rn", "tree", f"{bucket.env}#t")
+    assert "copied 1 object, 3 B, 1 left alone" in result.err
+    assert (bucket.store.load("t/a"), bucket.store.load("t/b")) == (b"old", b"new")
+
+
+def test_damage_on_the_way_is_an_error(
+    berth: Berth, bucket: Bucket, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bucket.fill(a__x=b"intact")
+    damaged = small_copies.Verifier.update
+    monkeypatch.setattr(small_copies.Verifier, "update", lambda self, data: damaged(self, bytes(data) + b"!"))
+    result = berth("storage", "cp", "-r", f"{bucket.env}#a", "down")
+    assert result.code == 1
+    assert "md5 of what arrived" in result.err
+    assert [path for path in (tmp_path / "down").rglob("*") if path.is_file()] == []
+
+
 def test_inside_one_store_the_server_copies(berth: Berth, bucket: Bucket) -> None:
     bucket.fill(**{f"a__{number}": b"x" * 1000 for number in range(30)})
     result = berth("storage", "cp", "-r", f"{bucket.env}#a", f"{bucket.url}/b/", "--json")
@@ -177,14 +215,14 @@ def test_what_fails_is_named_and_the_rest_arrives(
     berth: Berth, bucket: Bucket, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     bucket.fill(a__good=b"1", a__bad=b"2", a__fine=b"3")
-    copy = Storage.copy
+    made = small_copies._made
 
-    def failing(self: Storage, source: str, *arguments: object, **keywords: object) -> object:
-        if source == "a/bad":
-            raise PermissionError(13, "Permission denied", "a/bad")
-        return copy(self, source, *arguments, **keywords)  # type: ignore[arg-type]
+    def failing(store: Storage, call: Call) -> object:
+        if call.primitive == "copy_from" and call.arguments[1] == "a/bad":
+            raise PermissionDenied("AccessDenied", where="oci://berth-cli/a/bad")
+        return made(store, call)
 
-    monkeypatch.setattr(Storage, "copy", failing)
+    monkeypatch.setattr(small_copies, "_made", failing)
     result = berth("storage", "mv", "-r", f"{bucket.env}#a", f"{bucket.env}#b")
     assert result.code == 1
     assert "failed: oci://berth-cli/a/bad:" in result.err

@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
@@ -14,12 +15,13 @@ import click
 from cloudberth.cli.storage.arguments import client_options, dry_run_option, json_option, location_argument
 from cloudberth.cli.storage.interrupting import interruptible
 from cloudberth.cli.storage.jobs import Changes, Copier, Job, Side, opened
-from cloudberth.cli.storage.pool import run_all
+from cloudberth.cli.storage.pool import Pool, running
 from cloudberth.cli.storage.progress import Progress
 from cloudberth.cli.storage.units import duration_text, objects_text, shown, size_text
 from cloudberth.errors import CloudberthError, InvalidInput
 
 if TYPE_CHECKING:
+    from cloudberth.cli.storage.small_copies import Done
     from cloudberth.storage.location import Location
     from cloudberth.storage.options import Options
     from cloudberth.storage.storage import Storage
@@ -127,8 +129,9 @@ def _jobs(
             raise InvalidInput("standard input can be copied alone and to one object", where="-")
     if isinstance(target_location, StandardStream) and (move or recursive):
         raise InvalidInput("standard output takes single copies", where="-", hint="name a folder or a bucket")
-    origins = [_side(location, options, stores, folder=recursive) for location in sources]
-    target = _side(target_location, options, stores, folder=recursive or len(sources) > 1)
+    origins = [_side(location, options, stores, folder=recursive, durable=move) for location in sources]
+    below = recursive or len(sources) > 1
+    target = _side(target_location, options, stores, folder=below, durable=move)
     for origin in origins:
         _check(origin, target, recursive)
     if not dry_run:
@@ -138,8 +141,11 @@ def _jobs(
     )
 
 
-def _side(location: Location, options: Options, stores: list[Storage], *, folder: bool) -> Side:
-    side = opened(location, options, folder=folder)
+def _side(
+    location: Location, options: Options, stores: list[Storage], *, folder: bool, durable: bool
+) -> Side:
+    # Like cp(1), a copy may lie in the kernel's memory; what mv deletes afterwards may not.
+    side = opened(location, options, folder=folder, durable=durable)
     if side.store is not None:
         stores.append(side.store)
     return side
@@ -152,6 +158,15 @@ def _closed_at_the_end(stores: list[Storage]) -> Iterator[None]:
     finally:
         for store in stores:
             store.close()
+            if store.type == "local":
+                _tidy(Path(store.backend.place.removeprefix("file://")))
+
+
+def _tidy(folder: Path) -> None:
+    """Take the empty folders away that writing whole files takes, and that nobody asked for."""
+    with suppress(OSError):
+        (folder / ".berth" / "tmp").rmdir()
+        (folder / ".berth").rmdir()
 
 
 def _check(origin: Side, target: Side, recursive: bool) -> None:
@@ -239,6 +254,8 @@ class _Run:
     def __init__(self, changes: Changes, *, move: bool, no_clobber: bool, quiet: bool) -> None:
         self._move = move
         self._progress = Progress("moving" if move else "copying", quiet=quiet)
+        self._changes = changes
+        self._if_absent = no_clobber
         self._copier = Copier(changes, if_absent=no_clobber)
         self._outcome = _Outcome()
         self._lock = threading.Lock()
@@ -251,16 +268,43 @@ class _Run:
                 self._progress.total_objects, self._progress.total_bytes = 1, job.size
                 self._one(job)
                 return
-            run_all(work, self._try, concurrency=concurrency, progress=self._progress)
+            with running(concurrency, self._progress) as pool:
+                from cloudberth.cli.storage.small_copies import SmallCopies
+
+                small = SmallCopies(self._changes, if_absent=self._if_absent, move=self._move)
+                for done in small.run(self._small_of(work, pool), concurrency):
+                    self._count(done)
+
+    def _small_of(self, work: Iterator[Job], pool: Pool) -> Iterator[Job]:
+        """Small jobs; the others go to threads on the way."""
+        from cloudberth.cli.storage.small_copies import suits
+
+        for job in work:
+            if suits(job):
+                yield job
+            else:
+                pool.add(lambda job=job: self._try(job))  # type: ignore[misc]
+
+    def _count(self, done: Done) -> None:
+        if done.error is not None:
+            self._failed(done.job, done.error)
+            return
+        with self._lock:
+            self._outcome.copied += done.copied
+            self._outcome.skipped += not done.copied
+        self._progress.add_object((done.job.size or 0) if done.copied else 0)
+
+    def _failed(self, job: Job, error: Exception) -> None:
+        with self._lock:
+            self._outcome.failed += 1
+            if len(self._outcome.failures) < _FAILURES_KEPT:
+                self._outcome.failures.append((job.names[0], str(error)))
 
     def _try(self, job: Job) -> None:
         try:
             self._one(job)
         except (CloudberthError, OSError) as error:
-            with self._lock:
-                self._outcome.failed += 1
-                if len(self._outcome.failures) < _FAILURES_KEPT:
-                    self._outcome.failures.append((job.names[0], str(error)))
+            self._failed(job, error)
 
     def _one(self, job: Job) -> None:
         counted = 0

@@ -86,14 +86,14 @@ class Changes:
         return replace(known, **given)
 
 
-def opened(location: Location, options: Options, *, folder: bool = False) -> Side:
-    """A location as a side. folder: it is meant as one, whatever is there."""
+def opened(location: Location, options: Options, *, folder: bool = False, durable: bool = True) -> Side:
+    """A location as a side. folder: it is meant as one, whatever is there. durable: as in LocalPath."""
     from cloudberth.storage.location import LocalPath, StandardStream
 
     if isinstance(location, StandardStream):
         return Side(location.text, None, "")
-    if isinstance(location, LocalPath) and folder:
-        location = replace(location, folder=True)
+    if isinstance(location, LocalPath):
+        location = replace(location, folder=folder or location.folder, durable=durable)
     store, key = open_store(location, options)
     if folder and key and not key.endswith("/"):
         key += "/"

@@ -1,37 +1,51 @@
-"""Many small pieces of work at once, in order of arrival and with flat memory; Ctrl-C ends them all."""
+"""Pieces of work on threads, beside what the caller does; Ctrl-C ends them all."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from typing import TypeVar
+from contextlib import contextmanager
 
 from cloudberth.cli.storage.progress import Progress
 
-Work = TypeVar("Work")
-_WAITING = 4
+_WAITING = 64
 
 
-def run_all(
-    work: Iterable[Work], act: Callable[[Work], None], *, concurrency: int, progress: Progress
-) -> None:
-    """Call `act` for every piece of work on threads; at most a few pieces wait. Its first error ends it all.
+class Pool:
+    """Threads that take work in the order in which it comes."""
 
-    What `act` does not want to end the others with, it has to keep for itself.
-    """
-    running: set[Future[None]] = set()
-    threads = ThreadPoolExecutor(concurrency, thread_name_prefix="berth-storage")
-    try:
-        for piece in work:
-            running.add(threads.submit(act, piece))
-            while len(running) >= concurrency * _WAITING:
-                done, running = wait(running, return_when=FIRST_COMPLETED)
-                for future in done:
-                    future.result()
-        for future in running:
+    def __init__(self, concurrency: int) -> None:
+        self._most = concurrency * _WAITING
+        self._running: set[Future[None]] = set()
+        self._threads = ThreadPoolExecutor(concurrency, thread_name_prefix="berth-storage")
+
+    def add(self, act: Callable[[], None]) -> None:
+        """Do it when there is a thread; waits itself when very much is waiting. Raises an earlier error."""
+        self._running.add(self._threads.submit(act))
+        while len(self._running) >= self._most:
+            done, self._running = wait(self._running, return_when=FIRST_COMPLETED)
+            for future in done:
+                future.result()
+
+    def finish(self) -> None:
+        """Wait for all of it. Raises the first error."""
+        for future in self._running:
             future.result()
+        self._threads.shutdown()
+
+    def give_up(self) -> None:
+        """Begin nothing more, and wait for what has begun."""
+        self._threads.shutdown(wait=True, cancel_futures=True)
+
+
+@contextmanager
+def running(concurrency: int, progress: Progress) -> Iterator[Pool]:
+    """A pool whose work is done at the end of the context, or given up after an error."""
+    pool = Pool(concurrency)
+    try:
+        yield pool
+        pool.finish()
     except BaseException:
         progress.stop()
-        threads.shutdown(wait=True, cancel_futures=True)
+        pool.give_up()
         raise
-    threads.shutdown()

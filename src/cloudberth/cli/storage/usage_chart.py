@@ -10,7 +10,7 @@ from cloudberth.cli.storage.units import objects_text, shown, size_text
 from cloudberth.cli.storage.usage import TITLES, Amount, Usage
 
 WIDTH: Final = 960
-_LEFT, _RIGHT, _TOP = 250, 190, 76
+_LEFT, _RIGHT, _TOP = 250, 250, 76
 _ROW, _BAR, _TITLE, _SPACE = 28, 18, 34, 20
 _COLOURS: Final = {"prefix": "#2f5fb3", "class": "#3b7d3c", "age": "#c2571a"}
 _FONT: Final = "Helvetica, Arial, 'Liberation Sans', sans-serif"
@@ -59,7 +59,8 @@ def _section(view: str, rows: Sequence[tuple[str, Amount]], top: int, total: Amo
             f"{objects_text(amount.objects)}</title></rect>",
             f'<text x="{_LEFT + max(width, 1) + 8:.1f}" y="{middle}" fill="#111827">'
             f'<tspan font-weight="700">{size_text(amount.bytes)}</tspan>'
-            f'<tspan font-size="12" fill="#4b5563" dx="6">{share} · {amount.objects:,}</tspan></text>',
+            f'<tspan font-size="12" fill="#4b5563" dx="6">{share} · '
+            f"{objects_text(amount.objects)}</tspan></text>",
         ]
     return parts
 
