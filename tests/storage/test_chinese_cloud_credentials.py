@@ -268,6 +268,66 @@ def test_a_pod_without_its_token(pod: dict[str, str]) -> None:
     assert "ALIBABA_CLOUD_OIDC_TOKEN_FILE" in caught.value.where
 
 
+# -- the role of a pod (TKE) ---------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def tke_pod(tmp_path: Path) -> dict[str, str]:
+    file = tmp_path / "token"
+    file.write_text("token-of-the-pod\n")
+    return {
+        "TKE_REGION": "ap-guangzhou",
+        "TKE_PROVIDER_ID": "cls-1",
+        "TKE_ROLE_ARN": "qcs::cam::uin/1:roleName/storage",
+        "TKE_WEB_IDENTITY_TOKEN_FILE": str(file),
+    }
+
+
+def test_the_role_of_a_pod_at_tencent(tke_pod: dict[str, str]) -> None:
+    asked: list[Request] = []
+    expires = int(time.time()) + 7200
+
+    def service(request: Request) -> Response:
+        asked.append(request)
+        keys = {"TmpSecretId": "key", "TmpSecretKey": "secret", "Token": "token"}
+        text = {"Response": {"Credentials": keys, "ExpiredTime": expires, "RequestId": "1"}}
+        return Response(200, {}, json.dumps(text).encode())
+
+    with HttpServer(service) as server:
+        provider = tencent_chain(tke_pod, Origin("http", "127.0.0.1", 9), Options(), Origin.parse(server.url))
+        found = provider()
+        assert provider() is found
+    assert (found.access_key, found.secret_key, found.token) == ("key", "secret", "token")
+    assert found.expires == expires
+    (request,) = asked
+    assert request.header("authorization") == "SKIP"
+    assert request.header("x-tc-action") == "AssumeRoleWithWebIdentity"
+    assert request.header("x-tc-version") == "2018-08-13"
+    assert request.header("x-tc-region") == "ap-guangzhou"
+    form = json.loads(request.body)
+    assert form["WebIdentityToken"] == "token-of-the-pod"
+    assert (form["ProviderId"], form["RoleArn"]) == ("cls-1", tke_pod["TKE_ROLE_ARN"])
+
+
+def test_a_token_of_a_pod_that_tencent_does_not_take(tke_pod: dict[str, str]) -> None:
+    """Tencent says no with a 200."""
+    text = {"Response": {"Error": {"Code": "InvalidParameter.WebIdentityTokenError", "Message": "expired"}}}
+    with HttpServer(lambda request: Response(200, {}, json.dumps(text).encode())) as server:
+        provider = tencent_chain(tke_pod, Origin("http", "127.0.0.1", 9), Options(), Origin.parse(server.url))
+        with pytest.raises(PermissionDenied) as caught:
+            provider()
+    assert "WebIdentityTokenError: expired" in caught.value.what
+    assert "token-of-the-pod" not in str(caught.value)
+
+
+@pytest.mark.parametrize("answer", [b"", b"[]", b'{"Response": 1}', b'{"Response": {"ExpiredTime": "soon"}}'])
+def test_an_answer_of_tencent_without_keys(tke_pod: dict[str, str], answer: bytes) -> None:
+    with HttpServer(lambda request: Response(200, {}, answer)) as server:
+        provider = tencent_chain(tke_pod, Origin("http", "127.0.0.1", 9), Options(), Origin.parse(server.url))
+        with pytest.raises(BackendError):
+            provider()
+
+
 # -- all the way ---------------------------------------------------------------------------------------------
 
 
@@ -296,4 +356,5 @@ def test_the_addresses_are_those_of_the_clouds() -> None:
     assert str(credentials_aliyun.METADATA) == "http://100.100.100.200"
     assert str(credentials_aliyun.STS) == "https://sts.aliyuncs.com"
     assert str(credentials_tencent.METADATA) == "http://metadata.tencentyun.com"
+    assert str(credentials_tencent.STS) == "https://sts.tencentcloudapi.com"
     assert str(credentials_huawei.METADATA) == "http://169.254.169.254"

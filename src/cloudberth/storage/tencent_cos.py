@@ -65,7 +65,7 @@ class TencentCosSettings(Settings):
     secret_id: str = Field(
         "",
         alias="TENCENT_COS_SECRET_ID",
-        description="empty: TENCENTCLOUD_SECRET_ID, or the CAM role of the server",
+        description="empty: TENCENTCLOUD_SECRET_ID, the role of a pod (TKE), or the server's CAM role",
     )
     secret_key: SecretStr = Field(SecretStr(""), alias="TENCENT_COS_SECRET_KEY")
     session_token: SecretStr = Field(
@@ -140,7 +140,7 @@ class TencentCos(S3Vendor):
             Origin.parse(domain if "://" in domain else f"{settings.scheme}://{domain}") if domain else None
         )
         client = Client(options, settings.proxy or None)
-        return cls(client, origin, settings.bucket, _credentials(settings), settings.region, named)
+        return cls(client, origin, settings.bucket, _credentials(settings, options), settings.region, named)
 
     def check_key(self, key: str) -> None:
         super().check_key(key)
@@ -187,9 +187,9 @@ class TencentCos(S3Vendor):
         return super().md5_of(headers)
 
 
-def _credentials(settings: TencentCosSettings) -> Provider:
+def _credentials(settings: TencentCosSettings, options: Options) -> Provider:
     if settings.secret_id:
         token = revealed(settings.session_token) or None
         secret = revealed(settings.secret_key)
         return fixed(Credentials(settings.secret_id, secret, token, source="TENCENT_COS_SECRET_ID"))
-    return tencent_chain()
+    return tencent_chain(options=options)
