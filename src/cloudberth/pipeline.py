@@ -7,7 +7,7 @@
         ├── rehearse / plan ──► Plan ──┬── price  ──► Estimate
         │                              ├── review ──► Finding, …
         │                              └── draw   ──► SVG
-        └── apply ──► facts ──wire──► environment of every service
+        └── apply ──► facts ──wire──► environment of every service ──open──► Storage
 
 Each step is one function with one type in and one type out. What decides is pure; only `cli/` (and later
 `server/`) prints, asks and leaves files behind.
@@ -39,6 +39,8 @@ from cloudberth.infra.plan import Plan
 from cloudberth.infra.rehearsal import Progress, Rehearsal
 from cloudberth.infra.rehearsal import rehearse as rehearse_workspace
 from cloudberth.infra.rehearsal import rehearse_plan as rehearse_plan_of
+from cloudberth.storage import Options, Storage
+from cloudberth.storage import open as open_bucket
 
 
 def read(path: Path) -> Deployment:
@@ -97,3 +99,8 @@ def wire(
 ) -> dict[str, dict[str, str]]:
     """Outputs → environment per service; secrets masked when no way to read them is given."""
     return environment.wire(application(deployment), deployment, facts, secret)
+
+
+def open_storage(variables: Mapping[str, str], options: Options = Options()) -> Storage:
+    """The bucket that the environment of a service means, by Dify's own variable names. Makes no request."""
+    return open_bucket(variables, options)

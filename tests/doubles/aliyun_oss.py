@@ -36,6 +36,7 @@ class OssDouble(MultipartDouble):
     list_version = 2
     exists = "FileAlreadyExists"
     digest_code = "InvalidDigest"
+    default_class = "Standard"
     classes = frozenset({"Standard", "IA", "Archive", "ColdArchive", "DeepColdArchive"})
     codes: ClassVar[Mapping[str, tuple[str, int]]] = {
         "InvalidToken": ("InvalidSecurityToken", 403),

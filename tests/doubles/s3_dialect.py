@@ -67,6 +67,7 @@ class XmlDouble(ABC):
     """What the vendor says (409) to a put that must not overwrite."""
     digest_code: ClassVar[str] = "BadDigest"
     classes: ClassVar[frozenset[str]]
+    default_class: ClassVar[str] = "STANDARD"
     documents: ClassVar[Mapping[str, tuple[str, str]]] = {}
     """Sub-resource of a bucket → (the answer when nothing is set, or "" and the code of its absence)."""
 
@@ -273,7 +274,7 @@ class XmlDouble(ABC):
             for name, value in request.headers.items()
             if name.startswith(start)
         }
-        chosen = request.header(f"{self.prefix}storage-class") or "STANDARD"
+        chosen = request.header(f"{self.prefix}storage-class") or self.default_class
         if chosen.upper() not in {name.upper() for name in self.classes}:
             raise Refusal("InvalidStorageClass", 400, "The storage class you specified is not valid.")
         return attributes, metadata, chosen
