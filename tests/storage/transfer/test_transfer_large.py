@@ -225,7 +225,7 @@ def test_every_way_to_verify_moves_the_same(places: Places, verify: Verify) -> N
     assert (read > 0) == (verify is Verify.READ)
 
 
-@given(st.lists(st.binary(max_size=300), max_size=12), st.sampled_from(["crc32", "crc32c"]))
+@given(st.lists(st.binary(max_size=300), max_size=12), st.sampled_from(["crc32", "crc32c", "crc64ecma"]))
 def test_the_crc_of_parts_is_that_of_the_whole(pieces: list[bytes], algorithm: str) -> None:
     def crc(data: bytes) -> str:
         one = hasher(algorithm)  # type: ignore[arg-type]

@@ -18,9 +18,12 @@ from cloudberth.errors import BackendError, CorruptData
 from cloudberth.storage.body import CHUNK, Body, Buffer, Reader
 from cloudberth.storage.checksums import PREFERENCE, Hasher, hasher
 from cloudberth.storage.contract import Backend, Checksum, ObjectInfo, Opened, Span
+from cloudberth.storage.crc64 import compiled as crc64_compiled
 from cloudberth.storage.transfer.rules import same_by_checksum
 
 ATTEMPTS = 4
+# Bytes up to which a checksum without fast code costs less than reading again.
+_SLOW_UP_TO = 256 * 1024
 _MD5 = re.compile(r"[0-9a-fA-F]{32}")
 
 
@@ -66,6 +69,8 @@ class Digests:
             return None
         for algorithm in (*(name for name in PREFERENCE if also and name in also), *PREFERENCE):
             expected = vouched.get(algorithm)
+            if expected and algorithm == "crc64ecma" and len(self._data) > _SLOW_UP_TO:
+                expected = expected if computable(algorithm) else None
             if expected and (found := self.get(algorithm)) is not None:
                 return found == expected.lower()
         return None
@@ -94,6 +99,8 @@ def looks_like_md5(etag: str | None) -> bool:
 @cache
 def computable(algorithm: Checksum) -> bool:
     """Whether there is fast code for a checksum on this machine."""
+    if algorithm == "crc64ecma" and not crc64_compiled():
+        return False
     return hasher(algorithm) is not None
 
 

@@ -1,37 +1,40 @@
 """Doing what a journal's plan says: copies first, what failed once more, deletions last.
 
-Two streams run beside each other: small objects through `copy_objects`, large ones by parts. What becomes of
-each goes to the journal. A round ends early when nothing works any more (the network is gone, the credentials
-are); then the executor waits, and begins another round with what is left.
+Streams run beside each other: small objects through the lanes, larger ones on threads, large ones by parts.
+What becomes of each goes to the journal. A round ends early when nothing works any more (the network is gone,
+the credentials are); then the executor waits, and begins another round with what is left.
 """
 
 from __future__ import annotations
 
+import select
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import islice
+from itertools import chain, islice
 
 from cloudberth.errors import BackendError, BucketNotFound, Kind, NotFound
 from cloudberth.storage.contract import DeleteFailure
+from cloudberth.storage.lanes import Lanes
 from cloudberth.storage.transfer.crew import unordered
 from cloudberth.storage.transfer.journal import OPEN, Journal, Status, Work
 from cloudberth.storage.transfer.large import LargeCopier
 from cloudberth.storage.transfer.progress import Phase, Progress
 from cloudberth.storage.transfer.route import Outcome, Route
 from cloudberth.storage.transfer.rules import Action
-from cloudberth.storage.transfer.small import Copier
+from cloudberth.storage.transfer.small import LARGE, Copier
 
 CopyObjects = Callable[[Iterable[Work]], Iterator[Outcome]]
 """Copies objects, in any order, as many at once as it likes; takes them from the iterator as it can."""
 
 LARGE_AT_ONCE = 4
+LANES_UP_TO = 512 * 1024
+"""Bytes of an object that goes through the lanes; hashing a larger one would hold the others up."""
 _DELETES = 1000
 # A plan older than this may delete what has come back meanwhile: each key is looked up first.
 _FRESH_SECONDS = 60.0
 _COPIES = (Action.COPY, Action.COMPARE)
-_MOST_CHUNK = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,34 +127,29 @@ class Executor:
             for outcome in self._copy_all(self._until_hopeless(self._journal.works(_COPIES))):
                 self._record(outcome)
             return
-        limit = self._copier.limit + 1
-        ended = threading.Event()
-        failures: list[BaseException] = []
+        small, large = min(LANES_UP_TO, self._copier.limit), self._copier.limit
+        threads = self._route.concurrency
+        streams = [
+            self._beside(self._works((Action.COPY,), small + 1, large + 1), -(-threads // 2)),
+            self._beside(self._works((Action.COMPARE,), 0, large + 1), -(-threads // 2)),
+            self._beside(self._works(_COPIES, large + 1, None), min(LARGE_AT_ONCE, threads)),
+        ]
+        try:
+            for outcome in self.copy_objects(self._works((Action.COPY,), 0, small + 1)):
+                self._record(outcome)
+        except BaseException:
+            self.stop.set()
+            raise
+        for stream in streams:
+            stream.wait()
 
-        def large() -> None:
-            try:
-                works = self._until_hopeless(self._journal.works(_COPIES, least=limit))
-                for outcome in unordered(
-                    self._copier.copy,
-                    works,
-                    threads=min(LARGE_AT_ONCE, self._route.concurrency),
-                    stop=self.stop,
-                ):
-                    self._record(outcome)
-            except BaseException as error:
-                failures.append(error)
-                self.stop.set()
-            finally:
-                ended.set()
+    def _works(self, actions: Sequence[Action], least: int, below: int | None) -> Iterator[Work]:
+        return self._until_hopeless(self._journal.works(actions, least=least, below=below))
 
-        threading.Thread(target=large, daemon=True, name="cloudberth-large").start()
-        for outcome in self.copy_objects(self._until_hopeless(self._journal.works(_COPIES, below=limit))):
-            self._record(outcome)
-        # With a timeout, so that a signal is heard.
-        while not ended.wait(0.2):
-            pass
-        if failures:
-            raise failures[0]
+    def _beside(self, works: Iterator[Work], threads: int) -> _Stream:
+        """Copy on threads, while this one copies small objects; nothing is begun for no work."""
+        first = next(works, None)
+        return _Stream(self, chain([first], works) if first is not None else None, threads)
 
     def _until_hopeless(self, works: Iterator[Work]) -> Iterator[Work]:
         for work in works:
@@ -160,18 +158,28 @@ class Executor:
             yield work
 
     def copy_objects(self, works: Iterable[Work]) -> Iterator[Outcome]:
-        """Copy small objects: with threads, several objects at each hand-over."""
-        threads = self._route.concurrency
-        # The first ones decide how many there are: a short list must keep every thread busy.
-        rest = iter(works)
-        first = list(islice(rest, threads * _MOST_CHUNK * 2))
-        chunk = max(1, min(_MOST_CHUNK, len(first) // (threads * 2)))
+        """Copy small objects, through the lanes: many at once on this thread."""
+        if not hasattr(select, "epoll"):
+            yield from unordered(
+                self._copier.copy, works, threads=self._route.concurrency, stop=self.stop, chunk=4
+            )
+            return
+        lanes: Lanes[Outcome] = Lanes(self._route.concurrency)
+        grown: list[Work] = []
+        for outcome in lanes.run((work.size, self._copier.program(work)) for work in works):
+            if outcome.kind == LARGE:
+                grown.append(outcome.work)
+            else:
+                yield outcome
+        yield from unordered(self._copier.copy, grown, threads=LARGE_AT_ONCE, stop=self.stop)
 
-        def both() -> Iterator[Work]:
-            yield from first
-            yield from rest
+    def copy_one(self, work: Work) -> Outcome:
+        """Copy an object of any size on the caller's thread."""
+        return self._copier.copy(work)
 
-        yield from unordered(self._copier.copy, both(), threads=threads, stop=self.stop, chunk=chunk)
+    def record(self, outcome: Outcome) -> None:
+        """Keep what became of an object."""
+        self._record(outcome)
 
     def _record(self, outcome: Outcome) -> None:
         if outcome.status is Status.PENDING:
@@ -251,6 +259,37 @@ class Executor:
                 kind = reason.kind.value if isinstance(reason, BackendError) else Kind.UNEXPECTED.value
                 again = isinstance(reason, BackendError) and reason.retryable
                 self._journal.record(work.id, Status.RETRY if again else Status.FAILED, kind, str(reason))
+
+
+class _Stream:
+    """Copies on threads beside the lanes; an error of ours stops the transfer, and is raised by `wait`."""
+
+    def __init__(self, executor: Executor, works: Iterable[Work] | None, threads: int) -> None:
+        self._executor = executor
+        self._ended = threading.Event()
+        self._failure: BaseException | None = None
+        if works is None:
+            self._ended.set()
+            return
+        threading.Thread(target=self._run, args=(works, threads), daemon=True).start()
+
+    def _run(self, works: Iterable[Work], threads: int) -> None:
+        executor = self._executor
+        try:
+            for outcome in unordered(executor.copy_one, works, threads=threads, stop=executor.stop):
+                executor.record(outcome)
+        except BaseException as error:
+            self._failure = error
+            executor.stop.set()
+        finally:
+            self._ended.set()
+
+    def wait(self) -> None:
+        # With a timeout, so that a signal is heard.
+        while not self._ended.wait(0.2):
+            pass
+        if self._failure is not None:
+            raise self._failure
 
 
 def _about_everything(error: BaseException) -> bool:

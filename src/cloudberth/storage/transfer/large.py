@@ -26,7 +26,7 @@ from cloudberth.storage.transfer.content import (
     hashed,
     looks_like_md5,
 )
-from cloudberth.storage.transfer.crc import combined
+from cloudberth.storage.transfer.crc import POLYNOMIALS, combined
 from cloudberth.storage.transfer.crew import unordered
 from cloudberth.storage.transfer.journal import Work
 from cloudberth.storage.transfer.route import (
@@ -83,7 +83,7 @@ class LargeCopier:
         self._journal = journal
         checksum = route.capabilities.checksum
         self._whole: Checksum | None = (
-            checksum if checksum in {"crc32", "crc32c"} and computable(checksum) else None
+            checksum if checksum in POLYNOMIALS and checksum and computable(checksum) else None
         )
 
     def copy(self, work: Work) -> Outcome:
@@ -353,10 +353,14 @@ class LargeCopier:
     ) -> Outcome | None:
         route = self._route
         if info.size <= route.capabilities.copy_max:
-            answer = route.copied_by_server(work, info)
-            if answer is None:
+            call = route.server_copy(work, info)
+            try:
+                written = getattr(route.target, call.primitive)(*call.arguments)
+            except BackendError as error:
+                if error.retryable:
+                    raise
+                route.refused_server_copy(error)
                 return None
-            written = answer[0]
         else:
             parts = self._server_parts(work, info, attributes)
             if parts is None:

@@ -14,9 +14,10 @@ from cloudberth.errors import (
     CloudberthError,
     Kind,
     NotFound,
-    PreconditionFailed,
 )
-from cloudberth.storage.contract import MIB, Attributes, Capabilities, ObjectInfo, Opened, Part
+from cloudberth.storage.calls import Call
+from cloudberth.storage.contract import MIB, Attributes, Backend, Capabilities, ObjectInfo, Part
+from cloudberth.storage.layers import Layered
 from cloudberth.storage.transfer.content import Verify
 from cloudberth.storage.transfer.journal import Status, Upload, Work
 from cloudberth.storage.transfer.mapping import AttributeMapping
@@ -24,7 +25,6 @@ from cloudberth.storage.transfer.mapping import AttributeMapping
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from cloudberth.storage.contract import Written
     from cloudberth.storage.storage import Storage
 
 BUFFERS = 64 * MIB
@@ -108,6 +108,12 @@ class Budget:
                         self._spare.append(whole)
 
 
+def layered(backend: Backend) -> Layered:
+    """The backend of a storage, which always has its layers."""
+    assert isinstance(backend, Layered)
+    return backend
+
+
 class Route:
     """From one storage to another. server_side: whether the destination's server may still be asked to
     copy.
@@ -124,8 +130,8 @@ class Route:
         stop: threading.Event | None = None,
         moved: Callable[[int], None] | None = None,
     ) -> None:
-        self.source = source.backend
-        self.target = target.backend
+        self.source = layered(source.backend)
+        self.target = layered(target.backend)
         self.source_prefix = source.prefix
         self.target_prefix = target.prefix
         self.part_size = target.options.part_size
@@ -144,17 +150,6 @@ class Route:
         """Of the destination."""
         return self.target.capabilities
 
-    def open(self, work: Work, match: str | None) -> Opened:
-        """The source's object. Raises Changed, Vanished."""
-        try:
-            return self.source.get(self.source_prefix + work.key, None, match)
-        except PreconditionFailed:
-            raise Changed from None
-        except BucketNotFound:
-            raise
-        except NotFound:
-            raise Vanished from None
-
     def look(self, work: Work) -> ObjectInfo:
         """The source's object without its bytes. Raises Vanished."""
         try:
@@ -170,26 +165,20 @@ class Route:
         if (now.etag, now.size) != (info.etag, info.size):
             raise Changed
 
-    def copied_by_server(self, work: Work, info: ObjectInfo) -> tuple[Written, tuple[str, ...]] | None:
-        """Ask the destination's server to copy; what it said and what was lost, or None when it cannot."""
-        attributes, lost = self.mapping(info.attributes)
-        chosen = (
-            None if attributes == info.attributes and info.attributes.storage_class is None else attributes
-        )
+    def server_copy(self, work: Work, info: ObjectInfo) -> Call:
+        """The call with which the destination's server copies an object."""
+        attributes, _ = self.mapping(info.attributes)
+        same = attributes == info.attributes and info.attributes.storage_class is None
+        chosen = None if same else attributes
         key = self.target_prefix + work.key
-        try:
-            if self.same_backend:
-                return self.target.copy(info.key, key, chosen), lost
-            return self.target.copy_from(self.source, info.key, key, chosen), lost
-        except BackendError as error:
-            if error.retryable:
-                raise
-            if error.kind in {Kind.UNSUPPORTED, Kind.PERMISSION}:
-                self.server_side = False
-            return None
+        if self.same_backend:
+            return Call("copy", (info.key, key, chosen), key)
+        return Call("copy_from", (self.source.inner, info.key, key, chosen), key)
 
-    def put_attributes(self, info: ObjectInfo) -> tuple[Attributes, tuple[str, ...]]:
-        return self.mapping(info.attributes)
+    def refused_server_copy(self, error: BackendError) -> None:
+        """The server cannot, or may not, copy: it is not asked again when that holds for every object."""
+        if error.kind in {Kind.UNSUPPORTED, Kind.PERMISSION}:
+            self.server_side = False
 
 
 def without_metadata(
