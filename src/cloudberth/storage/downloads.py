@@ -9,7 +9,7 @@ from concurrent.futures import Executor, Future, wait
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from cloudberth.errors import CorruptData, InvalidInput, InvalidRange
+from cloudberth.errors import CorruptData, InvalidInput, InvalidRange, Unsupported
 from cloudberth.storage.checksums import Verifier
 from cloudberth.storage.contract import MIB, Backend, ObjectInfo, Span
 from cloudberth.storage.reading import ResumingReader, policy_of
@@ -66,12 +66,14 @@ def _fetch(
     progress: Report | None,
 ) -> ObjectInfo:  # fmt: skip
     """The first range tells how large the whole is; the others follow at once."""
+    whole = False
     try:
         reader = ResumingReader(backend, key, Span(0, part_size), verify=verify)
-    except InvalidRange:  # of an empty object there is no range
+    except (InvalidRange, Unsupported):  # of an empty object there is no range; some servers know none at all
         reader = ResumingReader(backend, key, verify=verify)
+        whole = True
     info = reader.info
-    rest = range(part_size, info.size, part_size)
+    rest = range(0) if whole else range(part_size, info.size, part_size)
     if rest:
         os.posix_fallocate(descriptor, 0, info.size)
     verifier = Verifier.of(info.checksums, info.size) if verify and rest else None

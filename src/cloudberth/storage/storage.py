@@ -17,7 +17,7 @@ from functools import cached_property, lru_cache
 from itertools import islice
 from pathlib import Path
 from types import TracebackType
-from typing import BinaryIO, Literal, Self, TypeVar
+from typing import BinaryIO, Literal, Self, TypeVar, overload
 
 from cloudberth.errors import BackendError, InvalidInput, Kind, NotFound, Unsupported
 from cloudberth.storage import deleting, downloads, reading, uploads
@@ -194,8 +194,17 @@ class Storage:
 
     # -- reading ---------------------------------------------------------------------------------------------
 
-    def load(self, key: str, span: Span | None = None) -> bytes:
-        """An object, or a range of it, in memory. Its checksum is compared when the store tells one."""
+    @overload
+    def load(self, key: str, span: Span | None = None, *, stream: Literal[False] = False) -> bytes: ...
+    @overload
+    def load(self, key: str, span: Span | None = None, *, stream: Literal[True]) -> Iterator[bytes]: ...
+    def load(self, key: str, span: Span | None = None, *, stream: bool = False) -> bytes | Iterator[bytes]:
+        """An object, or a range of it, in memory. Its checksum is compared when the store tells one.
+
+        stream: what `stream` gives instead, as Dify's own `load` does.
+        """
+        if stream:
+            return self.stream(key, span)
         return reading.load(self.backend, self._key(key), span, verify=self.options.verify)
 
     def stream(
@@ -353,7 +362,10 @@ class Storage:
         return self
 
     def __exit__(
-        self, kind: builtins.type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+        self,
+        kind: builtins.type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
     ) -> None:
         self.close()
 

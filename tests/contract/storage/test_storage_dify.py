@@ -74,3 +74,9 @@ def test_scan_of_the_root(filled: Storage) -> None:
         f"{TENANT}a.txt",
         f"{TENANT}deep/er/b.txt",
     ]
+
+
+def test_load_as_a_stream(filled: Storage) -> None:
+    """Dify's facade has `load(filename, stream=True)` besides its seven methods."""
+    key = f"{TENANT}a.txt"
+    assert b"".join(filled.load(key, stream=True)) == filled.load(key) == filled.load_once(key)
