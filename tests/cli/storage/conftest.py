@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,6 +12,9 @@ from bucket_on_loopback import ACCESS_KEY, BUCKET, REGION, SECRET_KEY, Bucket
 from cloudberth import storage
 from doubles.oci import OciDouble
 from doubles.store import User
+
+# The facts of a deployment that is up, which the tests of apps keep.
+sys.path.insert(0, str(Path(__file__).parents[2] / "apps"))
 
 
 @pytest.fixture

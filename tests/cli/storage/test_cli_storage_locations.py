@@ -6,12 +6,14 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
+from app_cases import FACTS
 from hypothesis import given
 from hypothesis import strategies as st
 from typed_commands import Berth
 
 from cloudberth.errors import InvalidInput
 from cloudberth.storage import dotenv
+from cloudberth.storage.credentials import Credentials, fixed
 from cloudberth.storage.location import (
     DeployedBucket,
     EnvironmentFile,
@@ -203,3 +205,31 @@ def test_any_text_is_read_or_refused(text: str) -> None:
 def test_a_decoded_key_is_a_text_or_an_error(text: str) -> None:
     with suppress(InvalidInput, UnicodeEncodeError):
         decoded_key(text).encode()
+
+
+# -- deployments -------------------------------------------------------------------------------------------
+
+
+def up(monkeypatch: pytest.MonkeyPatch, facts: dict[str, object]) -> None:
+    """As if `berth up` had run: outputs without a Terraform."""
+    monkeypatch.setattr(
+        "cloudberth.cli.status._outputs", lambda *_arguments, **_keywords: {"facts": facts, "secrets": {}}
+    )
+
+
+def test_a_deployment_that_is_up_is_a_location(
+    berth: Berth, minimal: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    up(monkeypatch, FACTS)
+    monkeypatch.setattr("cloudberth.storage.s3.aws_chain", lambda _needed: (fixed(Credentials("a", "b")), ""))
+    for location in ("dify#a/b", "berth.yaml#a/b", f"berth:{minimal}#a/b"):
+        result = berth("storage", "presign", location)
+        assert result.code == 0, result.err
+        assert f"https://{FACTS['storage']['bucket']}.s3.{FACTS['storage']['region']}" in result.out
+        assert "/a/b?" in result.out
+
+
+def test_a_deployment_that_is_not_up_says_so(berth: Berth, minimal: Path) -> None:
+    result = berth("storage", "ls", "dify")
+    assert result.code == 2
+    assert "berth up" in result.err

@@ -148,15 +148,25 @@ def open_store(location: str | Location, options: Options) -> tuple[Storage, str
 
 
 def deployed_environment(file: Path) -> Mapping[str, str]:
-    """The variables of a deployment's application that name its store, secrets revealed."""
+    """The variables of a deployment's application that name its store.
+
+    Secrets are only fetched when the store needs one: with a role of the machine, which is usual, none does.
+    """
     from cloudberth import pipeline
     from cloudberth.cli import status
+    from cloudberth.environment.wire import MASK
+    from cloudberth.storage.registry import backend_class
 
     deployment = pipeline.read(file)
     values = status._outputs(deployment, file, None, quiet=True)
-    read = status._reader(deployment, values.get("secrets") or {})
-    services = pipeline.wire(deployment, values.get("facts") or {}, read)
+    facts = values.get("facts") or {}
+    services = pipeline.wire(deployment, facts)
     for name in ("api", *sorted(services)):
-        if services.get(name, {}).get("STORAGE_TYPE"):
-            return services[name]
+        variables = services.get(name, {})
+        if kind := variables.get("STORAGE_TYPE"):
+            needed = backend_class(kind).settings.variables().values()
+            if any(MASK in variables.get(variable, "") for variable in needed):
+                read = status._reader(deployment, values.get("secrets") or {})
+                return pipeline.wire(deployment, facts, read)[name]
+            return variables
     raise InvalidInput("no service of this deployment has STORAGE_TYPE in its environment", where=str(file))
