@@ -98,7 +98,7 @@ def test_contents_are_not_copied_into_a_body() -> None:
 
 
 def test_a_write_says_what_it_wants(google: GoogleStorage) -> None:
-    attributes = Attributes("a/b", metadata={"N": "ü "}, storage_class="COLDLINE")
+    attributes = Attributes("a/b", metadata={"N": "ü"}, storage_class="COLDLINE")
     _, request = started(google, "put", "k/ü", BytesBody(b"x"), attributes, Condition(absent=True))
     assert request.path == "/upload/storage/v1/b/box/o"
     assert dict(request.query) == {"uploadType": "multipart", "name": "k/ü", "ifGenerationMatch": "0"}
@@ -106,7 +106,7 @@ def test_a_write_says_what_it_wants(google: GoogleStorage) -> None:
     assert json.loads(head) == {
         "contentType": "a/b",
         "storageClass": "COLDLINE",
-        "metadata": {"n": "ü "},
+        "metadata": {"n": "ü"},
         "md5Hash": "ndTkYSaMgDT1yFZOFVxnpg==",
     }
 
@@ -258,6 +258,78 @@ def test_contents_come_as_they_are_stored(google: GoogleStorage) -> None:
     assert info.attributes.content_disposition == "attachment; filename=ü"
     assert info.attributes.storage_class == "NEARLINE"
     assert "not asked" in repr(info.attributes.metadata)
+
+
+@pytest.fixture
+def production() -> GoogleStorage:
+    settings = GoogleSettings.from_environment({"GOOGLE_STORAGE_BUCKET_NAME": "box"})
+    return GoogleStorage.open(settings, Options())
+
+
+def test_contents_are_read_by_the_xml_api(production: GoogleStorage) -> None:
+    """Its answer has metadata and time as well, so that a copy needs no second request."""
+    steps, request = started(production, "get", "a/../b ü", None, "7")
+    assert request.url == "https://storage.googleapis.com/box/a%2F..%2Fb%20%C3%BC"
+    assert request.headers["x-goog-if-generation-match"] == "7"
+    headers = {
+        "content-length": "1", "x-goog-generation": "7", "x-goog-meta-plain": "value",
+        "x-goog-meta-blank": "=?UTF-8?B?IHg=?=", "x-goog-meta-empty": "",
+    }  # fmt: skip
+    info = ended(steps, Response(200, headers)).info
+    assert info.attributes.metadata == {"plain": "value", "blank": " x", "empty": ""}
+
+
+def test_metadata_that_headers_cannot_hold_is_asked_for(production: GoogleStorage) -> None:
+    steps, _ = started(production, "get", "k")
+    answer = Response(200, {"content-length": "1", "x-goog-generation": "7", "x-goog-meta-a": "w\xc3\xb6"})
+    info = ended(steps, answer).info
+    assert isinstance(info.attributes.metadata, google_json.MetadataOnDemand)
+
+
+@pytest.mark.parametrize(
+    ("value", "kept"),
+    [
+        ("plain", "plain"),
+        ("wörld", "wörld"),
+        ("", ""),
+        (" x", "=?UTF-8?B?IHg=?="),
+        ("a\nb", "=?UTF-8?B?YQpi?="),
+        ("=?x", "=?UTF-8?B?PT94?="),
+    ],
+)
+def test_values_that_headers_would_lose_are_kept_otherwise(value: str, kept: str) -> None:
+    assert google_json.stored(value) == kept
+    assert google_json.metadata_of({"metadata": {"N": kept}}) == {"n": value}
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "expected"),
+    [
+        (404, "NoSuchKey", NotFound),
+        (404, "NoSuchBucket", BucketNotFound),
+        (403, "AccessDenied", PermissionDenied),
+        (412, "PreconditionFailed", PreconditionFailed),
+        (416, "InvalidRange", InvalidRange),
+        (503, "SlowDown", Throttled),
+        (500, "InternalError", Unavailable),
+    ],
+)
+def test_codes_of_the_xml_api(
+    production: GoogleStorage, status: int, code: str, expected: type[BackendError]
+) -> None:
+    _, request = started(production, "get", "a/b")
+    body = f"<?xml version='1.0'?><Error><Code>{code}</Code><Message>It&apos;s so.</Message></Error>"
+    error = production.failure(request, Response(status, {}, body.encode()))
+    assert type(error) is expected
+    assert error.where == "gs://box/a/b"
+    assert error.code == code
+
+
+def test_a_token_that_is_not_known_has_ended(production: GoogleStorage) -> None:
+    _, request = started(production, "get", "a")
+    assert type(production.failure(request, Response(401, {}))) is PermissionDenied
+    request.headers["authorization"] = "Bearer x"
+    assert type(production.failure(request, Response(401, {}))) is ExpiredCredentials
 
 
 def test_another_generation_is_not_what_was_asked_for(google: GoogleStorage) -> None:

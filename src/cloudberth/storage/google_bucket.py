@@ -62,6 +62,9 @@ class GoogleBucket(HttpBackend):
         self.place = f"gs://{bucket}"
         self.capabilities = CAPABILITIES
         self._of_bucket = f"/storage/v1/b/{encode(bucket)}"
+        self._of_contents = f"/{encode(bucket)}/"
+        self.reads_xml = True
+        """Whether contents are read by the XML API, as production has it; emulators may not."""
         self._batches = True
 
     def object_path(self, key: str) -> str:
@@ -80,9 +83,12 @@ class GoogleBucket(HttpBackend):
 
     def failure(self, request: Request, response: Response) -> BackendError:
         _, _, rest = request.path.partition(f"{self._of_bucket}/o/")
+        if request.path.startswith(self._of_contents):
+            rest = request.path.removeprefix(self._of_contents)
         key = unquote(rest.partition("/")[0]) or dict(request.query).get("name", "")
         where = f"{self.place}/{key}" if key else self.place
-        return failure_of(response, where=where, on_bucket=not rest)
+        token = "authorization" in request.headers
+        return failure_of(response, where=where, on_bucket=not rest, with_token=token)
 
     def on_bucket(
         self, method: str, path: str = "", *query: tuple[str, str], body: Json | None = None

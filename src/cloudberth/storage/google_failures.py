@@ -1,9 +1,11 @@
-"""Errors of Cloud Storage → errors of ours. Reasons: "HTTP status and error codes for JSON"."""
+"""Errors of Cloud Storage → errors of ours: "HTTP status and error codes" for JSON, and for XML."""
 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
+from xml.sax.saxutils import unescape
 
 from cloudberth.errors import (
     BackendError,
@@ -20,6 +22,18 @@ from cloudberth.storage.http.failures import Meaning, error_of, invalid
 from cloudberth.storage.http.message import Response
 
 MEANINGS: Mapping[str, Meaning] = {
+    # of the XML API, by which contents are read
+    "AccessDenied": PermissionDenied,
+    "ExpiredToken": ExpiredCredentials,
+    "InternalError": Unavailable,
+    "InvalidRange": InvalidRange,
+    "NoSuchBucket": BucketNotFound,
+    "NoSuchKey": NotFound,
+    "PreconditionFailed": PreconditionFailed,
+    "ServiceUnavailable": Unavailable,
+    "SlowDown": Throttled,
+    "UserProjectMissing": invalid,
+    # of the JSON API
     "accountDisabled": PermissionDenied,
     "authError": ExpiredCredentials,
     "backendError": Unavailable,
@@ -49,11 +63,18 @@ _HINTS = {
 }
 # 410: a session of an upload that the service has lost. It is made again by the next attempt.
 _LOST = 410
+_CODE = re.compile(r"<Code>(\w{1,80})</Code>")
+_MESSAGE = re.compile(r"<Message>([^<]{1,500})</Message>")
 
 
-def failure_of(response: Response, *, where: str, on_bucket: bool) -> BackendError:
-    """The error of an answer. on_bucket: the request was about the bucket as a whole."""
+def failure_of(response: Response, *, where: str, on_bucket: bool, with_token: bool = False) -> BackendError:
+    """The error of an answer. on_bucket: the request was about the bucket as a whole.
+
+    with_token: it had a token. One that the service does not know is one that it knows no more.
+    """
     code, message = _words(response)
+    if response.status == 401 and with_token:
+        code = "authError"
     meanings = MEANINGS
     if response.status == 404 and (on_bucket or "bucket does not exist" in message.lower()):
         meanings, code = {"notFound": BucketNotFound}, "notFound"
@@ -66,7 +87,7 @@ def failure_of(response: Response, *, where: str, on_bucket: bool) -> BackendErr
 
 def says_which(error: BackendError) -> bool:
     """Whether a 404 tells an object that is not there from a bucket that is not: emulators do not."""
-    return "No such object" in error.what
+    return error.code == "NoSuchKey" or "No such object" in error.what
 
 
 def _words(response: Response) -> tuple[str, str]:
@@ -77,4 +98,7 @@ def _words(response: Response) -> tuple[str, str]:
         reasons = error.get("errors") or [{}]
         return str(reasons[0].get("reason") or error.get("status") or ""), str(error.get("message") or "")
     except (ValueError, KeyError, TypeError, AttributeError, IndexError, RecursionError):
-        return "", "" if text.lstrip().startswith("<") else text
+        if not text.lstrip().startswith("<"):
+            return "", text
+        code, said = _CODE.search(text), _MESSAGE.search(text)
+        return code[1] if code else "", unescape(said[1]) if said else ""

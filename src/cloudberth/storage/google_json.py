@@ -5,13 +5,21 @@ from __future__ import annotations
 import base64
 import binascii
 import json
+import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
 from cloudberth.storage.contract import Attributes, Checksum, ObjectInfo, Written
 from cloudberth.storage.http.failures import unexpected
-from cloudberth.storage.http.headers import attributes_of_headers, http_date, iso_date, whole_size
+from cloudberth.storage.http.headers import (
+    attributes_of_headers,
+    decode_value,
+    encode_value,
+    http_date,
+    iso_date,
+    whole_size,
+)
 from cloudberth.storage.http.message import Response
 
 Json = dict[str, Any]
@@ -47,7 +55,7 @@ def resource(attributes: Attributes) -> Json:
         name: value for field, name in _NAMES.items() if (value := getattr(attributes, field)) is not None
     }
     if attributes.metadata:
-        found["metadata"] = {name.lower(): value for name, value in attributes.metadata.items()}
+        found["metadata"] = {name.lower(): stored(value) for name, value in attributes.metadata.items()}
     return found
 
 
@@ -71,7 +79,31 @@ def info_of(item: Json) -> ObjectInfo:
 
 def metadata_of(item: Json) -> dict[str, str]:
     """User metadata, names in lower case."""
-    return {name.lower(): str(value) for name, value in (item.get("metadata") or {}).items()}
+    return {name.lower(): _original(str(value)) for name, value in (item.get("metadata") or {}).items()}
+
+
+def stored(value: str) -> str:
+    """A value of metadata as it is kept: as it is, but for what headers would lose without a trace.
+
+    That is blanks at the ends, line breaks, and what looks like the encoded word (RFC 2047) that is made of
+    it.
+    """
+    return encode_value(value) if _LOST_IN_HEADERS.search(value) else value
+
+
+def _original(value: str) -> str:
+    return decode_value(value) if value.startswith("=?") else value
+
+
+def metadata_of_headers(response: Response) -> dict[str, str] | None:
+    """The metadata in the headers of the XML API; None when they cannot be trusted to have it whole."""
+    found: dict[str, str] = {}
+    for name, value in response.headers.items():
+        if name.startswith(_META):
+            if not value.isascii():
+                return None
+            found[name.removeprefix(_META)] = _original(value)
+    return found
 
 
 def written(item: Json) -> Written:
@@ -100,11 +132,15 @@ def _decoded(text: object, size: int) -> str | None:
     return digest.hex() if len(digest) == size else None
 
 
+_META = "x-goog-meta-"
+_LOST_IN_HEADERS = re.compile(r"^\s|\s$|[\x00-\x1f\x7f]|^=\?")
+
+
 class MetadataOnDemand(Mapping[str, str]):
     """User metadata that is asked for when somebody looks at it.
 
-    The answer to a read of contents has it in headers, if at all, where blanks and letters beyond ASCII get
-    lost; the JSON has it whole, but is a request of its own, which most readers do not need.
+    Reads of contents by the JSON API do not tell it, and headers of the XML API cannot hold letters beyond
+    ASCII; the JSON of the object has it whole, but is a request of its own, which most readers do not need.
     """
 
     def __init__(self, ask: Callable[[], Mapping[str, str]]) -> None:

@@ -1,10 +1,12 @@
-"""Google Cloud Storage over the JSON API.
+"""Google Cloud Storage over the JSON API; contents are read over the XML API.
 
 Keys stand percent-encoded as one segment of a path, so they go as they are; ``.`` and ``..`` are no names
 there. The etag of an object is its *generation*: that is what Google documents for conditions
 (``ifGenerationMatch``), and it changes with the contents only. Contents come as they are stored: with
-``Accept-Encoding: gzip`` the service does not unpack what has Content-Encoding gzip. Multipart uploads:
-google_uploads.py.
+``Accept-Encoding: gzip`` the service does not unpack what has Content-Encoding gzip. They are read over the
+XML API, as Google's client for Go does, because there the answer has user metadata and the time of the
+object as well, which that of the JSON API lacks; emulators (STORAGE_EMULATOR_HOST) are asked over the JSON
+API, which all of them have. Multipart uploads: google_uploads.py.
 
 Permissions: roles/storage.objectUser on the bucket is enough. storage.buckets.get, which other clients ask of
 everybody, is needed by nothing but `facts`.
@@ -46,6 +48,7 @@ from cloudberth.storage.google_uploads import GoogleUploads, is_hidden
 from cloudberth.storage.http.backend import Flow, flow
 from cloudberth.storage.http.client import Client
 from cloudberth.storage.http.failures import unexpected
+from cloudberth.storage.http.headers import encode_value
 from cloudberth.storage.http.message import Origin, Request, Response, encode, encode_key
 from cloudberth.storage.opening import OpenableBackend
 from cloudberth.storage.options import Options
@@ -91,6 +94,7 @@ class GoogleStorage(GoogleUploads, OpenableBackend):
             location=settings.location or "",
         )  # fmt: skip
         backend.signs = identity
+        backend.reads_xml = not settings.emulator
         if settings.emulator and account is None:
             backend.signs = None
             backend.capabilities = replace(CAPABILITIES, presign=frozenset())
@@ -106,9 +110,8 @@ class GoogleStorage(GoogleUploads, OpenableBackend):
 
     @flow
     def get(self, key: str, span: Span | None = None, match: str | None = None) -> Flow[Opened]:
-        query = [("alt", "media"), *([("ifGenerationMatch", match)] if match is not None else [])]
-        path = f"/download{self.object_path(key)}"
-        request = Request("GET", self.origin, path, tuple(query), stream=True)
+        request = self._contents(key, match)
+        request.stream = True
         request.headers["accept-encoding"] = "gzip"
         if span is not None:
             end = "" if span.length is None else str(span.start + span.length - 1)
@@ -122,8 +125,25 @@ class GoogleStorage(GoogleUploads, OpenableBackend):
             # fake-gcs-server does not look at the condition of a read.
             response.reader.close()
             raise PreconditionFailed("it has changed meanwhile", where=f"{self.place}/{key}")
-        metadata = google_json.MetadataOnDemand(lambda: self.run(self._metadata(key, generation)))
+        metadata: Mapping[str, str] | None = (
+            google_json.metadata_of_headers(response) if self.reads_xml else None
+        )
+        if metadata is None:
+            metadata = google_json.MetadataOnDemand(lambda: self.run(self._metadata(key, generation)))
         return Opened(google_json.info_of_headers(key, response, metadata), response.reader)
+
+    def _contents(self, key: str, match: str | None) -> Request:
+        """A read of contents: by the XML API, the only one that tells user metadata and time along with
+        them.
+        """
+        path = self.object_path(key)
+        if self.reads_xml:
+            request = Request("GET", self.origin, f"/{encode(self.bucket)}/{encode(key)}")
+            if match is not None:
+                request.headers["x-goog-if-generation-match"] = match
+            return request
+        query = [("alt", "media"), *([("ifGenerationMatch", match)] if match is not None else [])]
+        return Request("GET", self.origin, f"/download{path}", tuple(query))
 
     def _metadata(self, key: str, generation: str) -> Flow[Mapping[str, str]]:
         query = [("fields", "metadata"), *([("generation", generation)] if generation else [])]
@@ -232,7 +252,10 @@ class GoogleStorage(GoogleUploads, OpenableBackend):
         values = {name: value for field, name in names.items() if (value := getattr(attributes, field))}
         headers: dict[str, str] = values if method == "PUT" else {}
         if method == "PUT":
-            headers |= {f"x-goog-meta-{name.lower()}": value for name, value in attributes.metadata.items()}
+            headers |= {
+                f"x-goog-meta-{name.lower()}": encode_value(value)
+                for name, value in attributes.metadata.items()
+            }
         url = google_v4.presign(
             method, self.origin, f"/{encode(self.bucket)}/{encode_key(key)}", headers,
             values if method == "GET" else {}, email=email, sign=sign, seconds=seconds, now=time.time(),

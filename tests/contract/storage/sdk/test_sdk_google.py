@@ -85,7 +85,7 @@ def test_what_the_sdk_writes_we_read(sdk: google_storage.Bucket, ours: Storage, 
 @pytest.mark.parametrize("key", KEYS, ids=ascii)
 def test_what_we_write_the_sdk_reads(sdk: google_storage.Bucket, ours: Storage, key: str) -> None:
     attributes = Attributes(
-        "text/x-test", "no-cache", "inline", None, "de", {"plain": "value", "my-name": "wörld "}, "NEARLINE"
+        "text/x-test", "no-cache", "inline", None, "de", {"plain": "value", "my-name": "wörld"}, "NEARLINE"
     )
     written = ours.save(key, b"by us", attributes)
     blob = sdk.get_blob(key)
@@ -95,10 +95,22 @@ def test_what_we_write_the_sdk_reads(sdk: google_storage.Bucket, ours: Storage, 
     assert (blob.content_type, blob.cache_control, blob.content_disposition, blob.content_language) == (
         "text/x-test", "no-cache", "inline", "de",
     )  # fmt: skip
-    assert blob.metadata == {"plain": "value", "my-name": "wörld "}
+    assert blob.metadata == {"plain": "value", "my-name": "wörld"}
     assert written.etag == str(blob.generation)
     assert written.checksums["crc32c"] == base64.b64decode(blob.crc32c).hex()
     assert [found.name for found in sdk.client.list_blobs(BUCKET)] == [key]
+
+
+@pytest.mark.server
+@needs_server
+def test_metadata_that_headers_would_lose_comes_back(sdk: google_storage.Bucket, ours: Storage) -> None:
+    metadata = {"blanks": " x ", "line": "a\nb", "empty": "", "word": "=?UTF-8?B?eA==?=", "plain": "wörld"}
+    ours.save("a", b"", Attributes(metadata=metadata))
+    assert ours.head("a").attributes.metadata == metadata
+    blob = sdk.get_blob("a")
+    assert blob is not None
+    assert blob.metadata["blanks"] == "=?UTF-8?B?IHgg?="
+    assert blob.metadata["plain"] == "wörld"
 
 
 @pytest.mark.server
