@@ -24,7 +24,7 @@ from cloudberth.errors import (
     TimedOut,
     WrongRegion,
 )
-from cloudberth.storage.contract import BucketFacts
+from cloudberth.storage.contract import BucketFacts, DeleteFailure
 from cloudberth.storage.doctor import Attempt, Check, Facts, Verdict, judge
 from cloudberth.storage.doctor.collecting import shortened
 from cloudberth.storage.doctor.facts import ServerFacts, Speed, TlsFacts
@@ -337,6 +337,32 @@ def test_doctor_that_writes_nothing(berth: Berth, bucket: Bucket, monkeypatch: p
 
 def _forbidden(*_arguments: object, **_keywords: object) -> object:
     raise AssertionError("doctor wrote")
+
+
+def test_doctor_of_one_who_may_only_read(
+    berth: Berth, bucket: Bucket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bucket.fill(mine=b"12")
+    deleted: list[str] = []
+
+    def refused(*_arguments: object, **_keywords: object) -> object:
+        raise PermissionDenied("AccessDenied")
+
+    def delete(_self: object, keys: list[str]) -> list[DeleteFailure]:
+        deleted.extend(keys)
+        return [DeleteFailure(key, PermissionDenied("AccessDenied")) for key in keys]
+
+    monkeypatch.setattr("cloudberth.storage.layers.Layered.put", refused)
+    monkeypatch.setattr("cloudberth.storage.layers.Layered.delete", delete)
+    checks = by_id(berth("storage", "doctor", "--json", bucket.env).out)
+    assert {name: checks[name]["verdict"] for name in ("list", "get", "range", "head")} == dict.fromkeys(
+        ("list", "get", "range", "head"), "ok"
+    )
+    assert checks["put"]["remedy"] == "allow OBJECT_CREATE"
+    assert checks["delete"]["remedy"] == "allow OBJECT_DELETE"
+    assert checks["multipart"]["said"] == "not tried: nothing could be written"
+    assert "clean-up" not in checks, "what was never written is not left behind"
+    assert all(key.startswith(".berth-doctor-") for key in deleted)
 
 
 def test_doctor_with_a_wrong_secret(berth: Berth, bucket: Bucket, monkeypatch: pytest.MonkeyPatch) -> None:

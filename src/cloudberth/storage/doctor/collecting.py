@@ -113,13 +113,13 @@ def _probed(facts: Facts, store: Storage, notice: Notice) -> Facts:
             return replace(facts, attempts=tuple(probe.attempts))
         if facts.read_only:
             probe.reading(example)
-            key = example.key if example else None
-            facts = replace(facts, exposed=probe.exposed(key))
-        elif probe.writing():
-            facts = replace(facts, exposed=probe.exposed(probe.key("probe")), speed=probe.speed())
-            probe.deleting()
-        else:
             facts = replace(facts, exposed=probe.exposed(_key_of(example)))
+        else:
+            if probe.writing(example):
+                facts = replace(facts, exposed=probe.exposed(probe.key("probe")), speed=probe.speed())
+            else:
+                facts = replace(facts, exposed=probe.exposed(_key_of(example)))
+            probe.deleting()
         facts = _with_uploads(facts, store, notice)
         notice("settings of the bucket")
         facts = replace(facts, attempts=tuple(probe.attempts), settings=_settings(store))

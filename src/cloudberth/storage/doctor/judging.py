@@ -147,7 +147,14 @@ def _identity(facts: Facts) -> Iterator[Check]:
     elif worked:
         yield Check("identity", ACCESS, "credentials", OK, "the server accepts them")
     else:
-        said = "the server did not say" if reached else "the server was not reached"
+        said = "the server was not reached"
+        if reached:
+            refused_all = any(isinstance(error, PermissionDenied) for error in errors)
+            said = (
+                "it refuses all and gives no reason: a wrong secret, or no rights"
+                if refused_all
+                else "it did not say"
+            )
         yield Check("identity", ACCESS, "credentials", UNKNOWN, said)
     yield _bucket(facts)
 

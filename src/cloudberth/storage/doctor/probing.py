@@ -10,7 +10,15 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from cloudberth.errors import BackendError, CloudberthError, Kind, NotFound, PreconditionFailed, Unsupported
+from cloudberth.errors import (
+    BackendError,
+    CloudberthError,
+    Kind,
+    NotFound,
+    PermissionDenied,
+    PreconditionFailed,
+    Unsupported,
+)
 from cloudberth.storage.body import BytesBody
 from cloudberth.storage.contract import MIB, Attributes, Condition, ObjectInfo, Span
 from cloudberth.storage.doctor.facts import Attempt, Speed
@@ -21,7 +29,7 @@ if TYPE_CHECKING:
     from cloudberth.storage.storage import Storage
 
 PREFIX = ".berth-doctor-"
-WRITING = ("put", "head", "get", "range", "metadata", "overwrite", "conditional put", "copy", "multipart")
+_NEED_AN_OBJECT = ("metadata", "overwrite", "conditional put", "copy", "multipart", "presigned put")
 _CONTENT = b"berth storage doctor made this object and removes it again\n"
 _ROUNDS = 20
 _LARGE = 8 * MIB
@@ -79,13 +87,12 @@ class Probe:
         self.attempt("list", act)
         return found[0] if found else None
 
-    def writing(self) -> bool:
-        """Everything that needs an object of our own. Whether one could be written."""
+    def writing(self, example: ObjectInfo | None) -> bool:
+        """Everything, on an object of our own. Where none can be written, what can be tried without one."""
         key = self.key("probe")
         if not self.attempt("put", lambda: self._put(key)):
-            self.skip(
-                *WRITING[1:], "presigned get", "presigned put", "delete", why="nothing could be written"
-            )
+            self.skip(*_NEED_AN_OBJECT, why="nothing could be written")
+            self._reading(example)
             return False
         self.attempt("head", lambda: self._head(key))
         self.attempt("get", lambda: self._get(key, None))
@@ -101,10 +108,10 @@ class Probe:
 
     def reading(self, example: ObjectInfo | None) -> None:
         """What can be tried without writing, on an object that is there already."""
-        self.skip(
-            "put", "metadata", "overwrite", "conditional put", "copy", "multipart", "presigned put", "delete",
-            why="--read-only",
-        )  # fmt: skip
+        self.skip("put", *_NEED_AN_OBJECT, "delete", why="--read-only")
+        self._reading(example)
+
+    def _reading(self, example: ObjectInfo | None) -> None:
         if example is None:
             self.skip("head", "get", "range", "presigned get", why="there is no object to read")
             return
@@ -115,7 +122,7 @@ class Probe:
         self.attempt("presigned get", lambda: self._presigned_get(example.key, whole=False))
 
     def deleting(self) -> None:
-        """Delete one of our objects, and see that it is gone."""
+        """Delete one of our objects, or one that was never written, and see that it is gone."""
         key = self.key("probe")
 
         def act() -> str:
@@ -123,7 +130,7 @@ class Probe:
                 raise failure.error
             try:
                 self.backend.head(key)
-            except NotFound:
+            except (NotFound, PermissionDenied):
                 return ""
             raise BackendError("the object is still there", kind=Kind.UNEXPECTED, where=key)
 
@@ -279,9 +286,10 @@ class Probe:
             except CloudberthError:
                 left.append(f"{key} (upload {upload})")
         try:
-            left += [failure.key for failure in self.backend.delete(self.written)] if self.written else []
+            refused = [failure.key for failure in self.backend.delete(self.written)] if self.written else []
         except CloudberthError:
-            left += [key for key in self.written if self._is_there(key)]
+            refused = self.written
+        left += [key for key in refused if self._is_there(key)]
         return tuple(left)
 
     def _is_there(self, key: str) -> bool:
