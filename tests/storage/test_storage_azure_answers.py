@@ -24,6 +24,7 @@ from cloudberth.errors import (
 )
 from cloudberth.storage import azure_blocks, azure_xml
 from cloudberth.storage.azure_blob import AzureBlob
+from cloudberth.storage.azure_credentials import Entra
 from cloudberth.storage.azure_failures import failure_of
 from cloudberth.storage.azure_settings import DEVELOPMENT_KEY, AzureSettings, account_of
 from cloudberth.storage.contract import ObjectInfo, Prefix
@@ -384,6 +385,15 @@ def test_the_cache_forgets(monkeypatch: pytest.MonkeyPatch) -> None:
     now[0] += 11
     assert cache.get("name") is None
     assert cache.get("other") is None
+
+
+def test_an_identity_can_share_what_it_borrows() -> None:
+    cache = MemoryTokenCache()
+    azure = backend(NAMED)
+    azure.keep_tokens_in(cache)
+    assert isinstance(azure.identity, Entra)
+    assert azure.identity.cache is cache
+    backend({**NAMED, **KEY}).keep_tokens_in(cache)  # an account key borrows nothing
 
 
 def test_names_in_the_cache_tell_nothing() -> None:

@@ -113,7 +113,7 @@ def blob_sas(
 
     answer: headers that the answer will have, by their short name (``rscd``: Content-Disposition).
     """
-    pairs = _common(permissions, expires, https_only) | {"sr": kind} | dict(answer or {})
+    pairs = _fields_of(permissions, expires, https_only) | {"sr": kind} | dict(answer or {})
     lines = [
         pairs["sp"], "", pairs["se"], f"/blob/{credentials.account}/{resource}", "", "", pairs.get("spr", ""),
         pairs["sv"], kind, "", "", *(pairs.get(name, "") for name in _RESPONSE_HEADERS),
@@ -132,7 +132,7 @@ def delegation_sas(
     answer: Mapping[str, str] | None = None,
 ) -> tuple[tuple[str, str], ...]:
     """A user delegation SAS of a blob, as query pairs; the same arguments as `blob_sas`."""
-    pairs = _common(permissions, expires, https_only) | {
+    pairs = _fields_of(permissions, expires, https_only) | {
         "sr": "b", "skoid": key.object_id, "sktid": key.tenant_id, "skt": key.start, "ske": key.expiry,
         "sks": key.service, "skv": key.version,
     } | dict(answer or {})  # fmt: skip
@@ -149,7 +149,7 @@ def account_sas(
     credentials: SharedKey, permissions: str, expires: float, *, kinds: str = "sco", https_only: bool = True
 ) -> tuple[tuple[str, str], ...]:
     """A SAS for the blobs of a whole account. kinds: of service, container and object."""
-    pairs = {"ss": "b", "srt": kinds, **_common(permissions, expires, https_only)}
+    pairs = {"ss": "b", "srt": kinds, **_fields_of(permissions, expires, https_only)}
     lines = [
         credentials.account, pairs["sp"], "b", kinds, "", pairs["se"], "", pairs.get("spr", ""), pairs["sv"],
         "", "",
@@ -177,7 +177,7 @@ def _http_time(seconds: int) -> str:
     return formatdate(seconds, usegmt=True)
 
 
-def _common(permissions: str, expires: float, https_only: bool) -> dict[str, str]:
+def _fields_of(permissions: str, expires: float, https_only: bool) -> dict[str, str]:
     pairs = {"sv": SAS_VERSION, "sp": permissions, "se": iso_time(expires)}
     return pairs | {"spr": "https"} if https_only else pairs
 
