@@ -6,6 +6,8 @@ object.
 
 from __future__ import annotations
 
+import queue
+import select
 import threading
 import zlib
 from collections.abc import Callable, Iterator
@@ -17,17 +19,23 @@ from tempfile import gettempdir
 from typing import TYPE_CHECKING
 
 from cloudberth.errors import BucketNotFound, CloudberthError, NotFound
-from cloudberth.storage.contract import ObjectInfo
-from cloudberth.storage.transfer.content import Verify, opened_hash, same_content
+from cloudberth.storage.calls import Call, Program
+from cloudberth.storage.checksums import PREFERENCE
+from cloudberth.storage.contract import Checksum, ObjectInfo
+from cloudberth.storage.lanes import Lanes
+from cloudberth.storage.transfer.content import Verify, computable, digest, hashed, opened_hash
 from cloudberth.storage.transfer.crew import unordered
 from cloudberth.storage.transfer.listings import Disordered
 from cloudberth.storage.transfer.mapping import attribute_differences, tiers
 from cloudberth.storage.transfer.merging import Pair
 from cloudberth.storage.transfer.patterns import key_filter
 from cloudberth.storage.transfer.planning import pairs
+from cloudberth.storage.transfer.route import LANES_UP_TO, layered
 from cloudberth.storage.transfer.rules import same_by_checksum
+from cloudberth.storage.transfer.small import run_here
 
 if TYPE_CHECKING:
+    from cloudberth.storage.layers import Layered
     from cloudberth.storage.storage import Storage
 
 
@@ -93,7 +101,7 @@ def differences(
     noticed: Callable[[int], None] | None = None,
     sort_in: Path | None = None,
 ) -> Iterator[Difference]:
-    """Every difference, about in the order of keys. Memory does not grow with the number of objects.
+    """Every difference, as they are found, not in the order of keys. Memory does not grow with the number of objects.
 
     Raises the errors of the lists, and of a store that cannot be used at all; an object that cannot be read
     is a difference. A store that breaks its promise of order raises Disordered, unless `sort_in` names a
@@ -102,12 +110,106 @@ def differences(
     sums = sums or Compared()
     stop = stop or threading.Event()
     look = _Look(source, target, comparing, sums)
-    threads = min(source.options.concurrency, target.options.concurrency)
+    width = min(source.options.concurrency, target.options.concurrency)
     with closing(_candidates(source, target, comparing, sums, noticed, sort_in)) as found:  # type: ignore[type-var]
-        for result in unordered(look, found, threads=threads, stop=stop, chunk=4):
+        for result in _looked_at(look, found, width, stop):
             if result is not None:
                 sums.differences += 1
                 yield result
+
+
+def _looked_at(
+    look: _Look, found: Iterator[Pair], width: int, stop: threading.Event
+) -> Iterator[Difference | None]:
+    """What comes of every pair: small ones through the lanes, large ones on threads beside them."""
+    if not hasattr(select, "epoll"):
+        yield from unordered(look, found, threads=width, stop=stop, chunk=4)
+        return
+    large = _Beside(look, -(-width // 2), stop)
+
+    def small() -> Iterator[tuple[int, Program[Difference | None]]]:
+        for pair in found:
+            if stop.is_set() or large.failed:
+                return
+            _, mine, theirs = pair
+            if mine is not None and theirs is not None and mine.size > LANES_UP_TO:
+                large.put(pair)
+            else:
+                yield 2 * mine.size if mine is not None else 0, look.program(pair)
+
+    try:
+        lanes: Lanes[Difference | None] = Lanes(width)
+        for result in lanes.run(small()):
+            yield result
+            yield from large.results()
+    finally:
+        large.end()
+    yield from large.rest()
+
+
+class _Beside:
+    """Compares pairs on threads. It takes a few ahead: whoever brings more has to wait."""
+
+    def __init__(self, look: _Look, threads: int, stop: threading.Event) -> None:
+        self._pairs: queue.Queue[Pair | None] = queue.Queue(2 * threads)
+        self._results: queue.SimpleQueue[Difference | None] = queue.SimpleQueue()
+        self._look = look
+        self._threads = threads
+        self._stop = stop
+        self._running: list[threading.Thread] = []
+        self._failures: list[BaseException] = []
+
+    @property
+    def failed(self) -> bool:
+        return bool(self._failures)
+
+    def put(self, pair: Pair) -> None:
+        if len(self._running) < self._threads:
+            thread = threading.Thread(target=self._work, daemon=True, name="cloudberth-compare")
+            self._running.append(thread)
+            thread.start()
+        self._offer(pair)
+
+    def _offer(self, pair: Pair | None) -> None:
+        while not (self._stop.is_set() or self._failures):
+            try:
+                self._pairs.put(pair, timeout=0.2)
+            except queue.Full:
+                continue
+            return
+
+    def _work(self) -> None:
+        while not (self._stop.is_set() or self._failures):
+            try:
+                pair = self._pairs.get(timeout=0.2)
+            except queue.Empty:
+                continue
+            if pair is None:
+                return
+            try:
+                self._results.put(self._look(pair))
+            except BaseException as error:
+                self._failures.append(error)
+
+    def results(self) -> Iterator[Difference | None]:
+        """What is there by now."""
+        while not self._results.empty():
+            yield self._results.get()
+
+    def end(self) -> None:
+        """There is no more to come."""
+        for _ in self._running:
+            self._offer(None)
+
+    def rest(self) -> Iterator[Difference | None]:
+        """Wait for the rest; raises what went wrong on a thread."""
+        for thread in self._running:
+            while thread.is_alive():
+                thread.join(0.2)
+                yield from self.results()
+        yield from self.results()
+        if self._failures:
+            raise self._failures[0]
 
 
 def all_differences(
@@ -179,11 +281,11 @@ def chosen(key: str, sample: float) -> bool:
 
 
 class _Look:
-    """Compares one pair; called by many threads."""
+    """Compares one pair: as a program for the lanes, or called by many threads."""
 
     def __init__(self, source: Storage, target: Storage, comparing: Comparing, sums: Compared) -> None:
-        self._source = source.backend
-        self._target = target.backend
+        self._source = layered(source.backend)
+        self._target = layered(target.backend)
         self._comparing = comparing
         self._sums = sums
         self._lock = threading.Lock()
@@ -191,6 +293,10 @@ class _Look:
         self._target_tiers = tiers(target.capabilities)
 
     def __call__(self, pair: Pair) -> Difference | None:
+        """Compare a pair of any size on the caller's thread."""
+        return run_here(self.program(pair))
+
+    def program(self, pair: Pair) -> Program[Difference | None]:
         key, mine, theirs = pair
         if theirs is None:
             return Difference(key, Kind.MISSING)
@@ -199,7 +305,7 @@ class _Look:
         if mine.size != theirs.size:
             return Difference(key, Kind.SIZE, f"{mine.size} and {theirs.size} bytes")
         try:
-            found = self._compared(key, mine, theirs)
+            found = yield from self._compared(key, mine, theirs)
         except BucketNotFound:
             raise
         except NotFound as error:
@@ -211,22 +317,19 @@ class _Look:
             self._sums.bytes += mine.size
         return found
 
-    def _compared(self, key: str, mine: ObjectInfo, theirs: ObjectInfo) -> Difference | None:
+    def _compared(self, key: str, mine: ObjectInfo, theirs: ObjectInfo) -> Program[Difference | None]:
         comparing = self._comparing
         same = same_by_checksum(mine, theirs)
-        if comparing.content is Verify.READ or (comparing.content is Verify.CHECKSUM and same is None):
-            if comparing.content is Verify.CHECKSUM and (self._told(mine) or self._told(theirs)):
-                # A look at both may tell a checksum that the list did not.
-                mine, theirs = self._source.head(mine.key), self._target.head(theirs.key)
-                same = same_content(self._source, mine, self._target, theirs)
-            else:
-                (mine, one), (theirs, other) = (
-                    opened_hash(self._source, mine.key),
-                    opened_hash(self._target, theirs.key),
-                )
-                same = one == other
+        if comparing.content is Verify.CHECKSUM and same is None and self._told(mine, theirs):
+            # A look at both may tell a checksum that the list did not.
+            mine, theirs = yield from self._heads(mine.key, theirs.key)
+            same = same_by_checksum(mine, theirs)
+            if same is None:
+                same = yield from self._by_hash(mine, theirs)
+        elif comparing.content is Verify.READ or (comparing.content is Verify.CHECKSUM and same is None):
+            mine, theirs, same = yield from self._by_reading(mine, theirs)
         elif comparing.attributes and same is not False:
-            mine, theirs = self._source.head(mine.key), self._target.head(theirs.key)
+            mine, theirs = yield from self._heads(mine.key, theirs.key)
         if comparing.content is not Verify.SIZE and same is False:
             return Difference(key, Kind.CONTENT, "other bytes of the same number")
         if comparing.attributes:
@@ -237,8 +340,45 @@ class _Look:
                 return Difference(key, Kind.ATTRIBUTES, ", ".join(names))
         return None
 
-    def _told(self, info: ObjectInfo) -> bool:
+    def _heads(self, mine: str, theirs: str) -> Program[tuple[ObjectInfo, ObjectInfo]]:
+        one = yield self._source, Call("head", (mine,), mine)
+        other = yield self._target, Call("head", (theirs,), theirs)
+        return one, other
+
+    def _by_hash(self, mine: ObjectInfo, theirs: ObjectInfo) -> Program[bool]:
+        """One side's word is enough when the other is hashed with the same; else both are read."""
+        for algorithm in PREFERENCE:
+            if not computable(algorithm):
+                continue
+            for knows, backend, info in (
+                (mine, self._target, theirs),
+                (theirs, self._source, mine),
+            ):
+                if algorithm in knows.checksums:
+                    found = yield from self._hashed(backend, info, algorithm)
+                    return found == knows.checksums[algorithm].lower()
+        return (yield from self._by_reading(mine, theirs))[2]
+
+    def _hashed(self, backend: Layered, info: ObjectInfo, algorithm: Checksum) -> Program[str | None]:
+        if info.size > LANES_UP_TO:
+            return hashed(backend, info.key, info.size, algorithm)
+        opened = yield backend, Call("get", (info.key,), info.key)
+        with opened.reader as reader:
+            return digest(algorithm, reader.read())
+
+    def _by_reading(
+        self, mine: ObjectInfo, theirs: ObjectInfo
+    ) -> Program[tuple[ObjectInfo, ObjectInfo, bool]]:
+        if mine.size > LANES_UP_TO:
+            mine, one = opened_hash(self._source, mine.key)
+            theirs, other = opened_hash(self._target, theirs.key)
+            return mine, theirs, one == other
+        left = yield self._source, Call("get", (mine.key,), mine.key)
+        right = yield self._target, Call("get", (theirs.key,), theirs.key)
+        with left.reader as first, right.reader as second:
+            return left.info, right.info, first.read() == second.read()
+
+    def _told(self, *infos: ObjectInfo) -> bool:
         """Whether a store tells checksums when it is asked for one object."""
-        return bool(info.checksums) or (
-            self._source.capabilities.checksum is not None and self._target.capabilities.checksum is not None
-        )
+        capabilities = self._source.capabilities, self._target.capabilities
+        return any(info.checksums for info in infos) or all(one.checksum is not None for one in capabilities)

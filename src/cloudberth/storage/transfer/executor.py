@@ -21,7 +21,7 @@ from cloudberth.storage.transfer.crew import unordered
 from cloudberth.storage.transfer.journal import OPEN, Journal, Status, Work
 from cloudberth.storage.transfer.large import LargeCopier
 from cloudberth.storage.transfer.progress import Phase, Progress
-from cloudberth.storage.transfer.route import Outcome, Route
+from cloudberth.storage.transfer.route import LANES_UP_TO, Outcome, Route
 from cloudberth.storage.transfer.rules import Action
 from cloudberth.storage.transfer.small import LARGE, Copier
 
@@ -29,8 +29,6 @@ CopyObjects = Callable[[Iterable[Work]], Iterator[Outcome]]
 """Copies objects, in any order, as many at once as it likes; takes them from the iterator as it can."""
 
 LARGE_AT_ONCE = 4
-LANES_UP_TO = 512 * 1024
-"""Bytes of an object that goes through the lanes; hashing a larger one would hold the others up."""
 _DELETES = 1000
 # A plan older than this may delete what has come back meanwhile: each key is looked up first.
 _FRESH_SECONDS = 60.0

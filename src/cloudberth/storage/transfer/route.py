@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from cloudberth.storage.storage import Storage
 
 BUFFERS = 64 * MIB
+LANES_UP_TO = 512 * 1024
+"""Bytes of an object that goes through the lanes; hashing a larger one would hold the others up."""
 # What is this small is not worth counting.
 _UNCOUNTED = 256 * 1024
 CHANGES = 3
