@@ -34,7 +34,7 @@ from cloudberth.storage import azure_metadata, azure_xml
 from cloudberth.storage.azure_container import REFUSED, is_gone
 from cloudberth.storage.azure_credentials import AccountKey, Identity, SasToken
 from cloudberth.storage.azure_facts import facts_of
-from cloudberth.storage.azure_settings import AzureSettings, account_of, is_here
+from cloudberth.storage.azure_settings import REQUEST_VERSION, AzureSettings, account_of, is_here
 from cloudberth.storage.azure_uploads import AzureUploads
 from cloudberth.storage.azure_wire import (
     ANSWER,
@@ -136,7 +136,7 @@ class AzureBlob(AzureUploads, OpenableBackend):
         self, prefix: str = "", *, delimiter: str = "", after: str = "", cursor: str | None = None,
         limit: int = 1000,
     ) -> Flow[Page]:  # fmt: skip
-        query = [("comp", "list"), ("prefix", prefix), ("delimiter", delimiter), ("startFrom", after)]
+        query = [("comp", "list"), ("prefix", prefix), ("delimiter", delimiter), *self._start(after)]
         query = [pair for pair in query if pair[1]] + [("maxresults", str(min(limit, PAGE)))]
         start = after.encode()
         while True:
@@ -155,9 +155,13 @@ class AzureBlob(AzureUploads, OpenableBackend):
                 return Page(tuple(entries), page.next)
             cursor = page.next
 
+    def _start(self, after: str) -> tuple[tuple[str, str], ...]:
+        """Where a list begins; older versions begin at the beginning, and what is not wanted is skipped."""
+        return (("startFrom", after),) if self.version >= REQUEST_VERSION else ()
+
     def _goes_on(self, prefix: str, after: str) -> Flow[bool]:
         """Whether there is a key with this prefix behind another one with the same."""
-        query = [("comp", "list"), ("prefix", prefix), ("startFrom", after), ("maxresults", str(PAGE))]
+        query = [("comp", "list"), ("prefix", prefix), *self._start(after), ("maxresults", str(PAGE))]
         cursor: str | None = ""
         while cursor is not None:
             marker = [("marker", cursor)] if cursor else []
