@@ -20,6 +20,14 @@ if TYPE_CHECKING:
     from cloudberth.storage.storage import Storage
 
 _UPLOADS_COUNTED = 10_000
+# What backends call that which signs for them: a value with a `source`, or a provider of such values.
+_HOLDERS = ("provider", "credentials", "identity", "keys", "signs")
+# Types whose requests carry what one variable says.
+_VARIABLES = {
+    "clickzetta-volume": "CLICKZETTA_VOLUME_USERNAME and its password",
+    "opendal": "OPENDAL_… variables, or what OpenDAL finds",
+    "supabase": "SUPABASE_API_KEY",
+}
 
 
 def collect(
@@ -61,24 +69,28 @@ def may_go_on(bucket: Attempt) -> bool:
 
 def credentials_of(backend: Backend) -> str:
     """Where the credentials come from, in words; empty when the backend does not tell. No secret in it."""
-    identity = getattr(backend, "identity", None)
-    if isinstance(identity, str):
-        return identity
-    provider = getattr(backend, "provider", None) or getattr(backend, "credentials", None)
-    if not callable(provider):
-        return ""
+    found = next((part for name in _HOLDERS if (part := getattr(backend, name, None)) is not None), None)
+    if found is None:
+        return _VARIABLES.get(backend.id, "")
+    if not callable(found):
+        return str(getattr(found, "source", "") or "")
     try:
-        found = provider()
+        return described(found())
     except CloudberthError as error:
         return f"none: {error.what}"
     except Exception as error:
         # Whatever a vendor's chain of credentials throws: the bucket's own check says it in full.
         return f"none: {type(error).__name__}"
+
+
+def described(found: object) -> str:
+    """Keys in words: their source, which key it is, and until when it holds."""
     parts = [str(getattr(found, "source", "") or "")]
-    if access_key := str(getattr(found, "access_key", "") or ""):
+    access_key = str(getattr(found, "access_key", "") or "")
+    if access_key:
         parts.append(f"key {shortened(access_key)}")
     if getattr(found, "token", None):
-        parts.append("temporary" if access_key else "token")
+        parts.append("temporary")
     if expires := getattr(found, "expires", None):
         parts.append(f"until {datetime.fromtimestamp(expires, UTC):%Y-%m-%d %H:%M} UTC")
     return ", ".join(part for part in parts if part)

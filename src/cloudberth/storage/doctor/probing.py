@@ -137,7 +137,11 @@ class Probe:
         self.attempt("delete", act)
 
     def _put(self, key: str) -> str:
-        attributes = Attributes(content_type="text/x-berth-doctor", metadata={"made-by": "berth doctor"})
+        able = self.store.capabilities
+        attributes = Attributes(
+            content_type="text/x-berth-doctor" if able.attributes else None,
+            metadata={"made-by": "berth doctor"} if able.metadata else {},
+        )
         self.backend.put(key, BytesBody(_CONTENT), attributes)
         return ""
 
