@@ -7,7 +7,6 @@ import re
 import subprocess
 import sys
 import sysconfig
-import tomllib
 import venv
 import zipfile
 from email.message import Message
@@ -16,6 +15,8 @@ from pathlib import Path
 
 import pytest
 from packaging.requirements import Requirement
+
+from cloudberth import __version__
 
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGE = ROOT / "src" / "cloudberth"
@@ -78,8 +79,7 @@ def test_nothing_else_is_in_the_wheel(wheel: Path) -> None:
 
 
 def test_what_the_wheel_says_about_itself(metadata: Message) -> None:
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    assert (metadata["Name"], metadata["Version"]) == ("cloudberth", project["version"])
+    assert (metadata["Name"], metadata["Version"]) == ("cloudberth", __version__)
     assert metadata["License-Expression"] == "Apache-2.0"
     assert set(metadata.get_all("License-File", [])) == {"LICENSE", "NOTICE"}
     assert metadata["Requires-Python"] == ">=3.11"

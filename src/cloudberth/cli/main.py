@@ -13,6 +13,7 @@ from pathlib import Path
 
 import click
 
+from cloudberth import __version__
 from cloudberth.cli.late import LateCommands
 from cloudberth.errors import CloudberthError, InvalidDeployment, Rejected
 
@@ -37,29 +38,13 @@ COMMANDS = {
 }
 
 
-def _version(context: click.Context, _parameter: click.Parameter, wanted: bool) -> None:
-    if wanted and not context.resilient_parsing:
-        # Late: reading the metadata of a distribution takes longer than most commands.
-        from importlib import metadata
-
-        click.echo(f"berth, version {metadata.version('cloudberth')}")
-        context.exit()
-
-
 @click.group(
     cls=LateCommands,
     late={name: f"cloudberth.cli.{module}" for name, module in COMMANDS.items()},
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
     epilog="Start with `berth init`, or look at a plan: `berth plan berth.yaml`.",
 )
-@click.option(
-    "--version",
-    is_flag=True,
-    expose_value=False,
-    is_eager=True,
-    callback=_version,
-    help="Show the version and exit.",
-)
+@click.version_option(__version__, prog_name="berth")
 def berth() -> None:
     """Put Dify, or any LLM application, into production on a cloud from one file."""
 

@@ -8,8 +8,8 @@ checked, and whatever is not HTTP is an error of ours.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from importlib import metadata
 
+from cloudberth import __version__
 from cloudberth.errors import BackendError, Kind
 from cloudberth.storage.http.message import Request
 
@@ -19,14 +19,7 @@ _NO_BODY = frozenset({204, 304})
 _WITHOUT_LENGTH = frozenset({"GET", "HEAD", "DELETE", "OPTIONS"})
 
 
-def _version() -> str:
-    try:
-        return metadata.version("cloudberth")
-    except metadata.PackageNotFoundError:
-        return "0"
-
-
-AGENT = f"cloudberth/{_version()}"
+AGENT = f"cloudberth/{__version__}"
 
 
 class NotHttp(BackendError):
