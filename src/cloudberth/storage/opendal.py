@@ -48,6 +48,7 @@ from cloudberth.storage.contract import (
     Span,
     Written,
 )
+from cloudberth.storage.http.headers import decode_value, encode_value
 from cloudberth.storage.local import Local, LocalSettings
 from cloudberth.storage.opendal_failures import failure, is_of_opendal
 from cloudberth.storage.opendal_settings import OpenDalSettings
@@ -75,6 +76,7 @@ class OpenDal(OpenableBackend):
         self._able = operator.capability()
         self._part_size = max(part_size, self._able.write_multi_min_size or 0)
         self.capabilities = capabilities_of(self._able)
+        self._bucket_is_there = False
         self._pages = Pages(self._source)
 
     @classmethod
@@ -130,7 +132,7 @@ class OpenDal(OpenableBackend):
             "cache_control": attributes.cache_control,
             "content_disposition": attributes.content_disposition,
             "content_encoding": attributes.content_encoding,
-            "user_metadata": dict(attributes.metadata) or None,
+            "user_metadata": {name: encode_value(value) for name, value in attributes.metadata.items()},
         }
         named: dict[str, Any] = {
             name: value
@@ -174,11 +176,20 @@ class OpenDal(OpenableBackend):
     def head(self, key: str) -> ObjectInfo:
         if why := self.unsupported_keys(key):
             raise NotFound(f"there is no such object; its key {why}", where=self._where(key))
-        with self._failures(key):
-            found = self._operator.stat(key)
+        try:
+            with self._failures(key):
+                found = self._operator.stat(key)
+        except NotFound:
+            self._assure_bucket()
+            raise
         if not found.is_file:
             raise NotFound("there is no such object", where=self._where(key))
         return self._info(key, found)
+
+    def _assure_bucket(self) -> None:
+        """Raise BucketNotFound unless the bucket is there; asked once, because stat tells no difference."""
+        if not self._bucket_is_there:
+            self.check_bucket()
 
     def _info(self, key: str, found: Any) -> ObjectInfo:
         modified: datetime | None = found.last_modified
@@ -189,7 +200,9 @@ class OpenDal(OpenableBackend):
             content_type=found.content_type,
             content_disposition=found.content_disposition,
             content_encoding=found.content_encoding,
-            metadata={name.lower(): value for name, value in (found.user_metadata or {}).items()},
+            metadata={
+                name.lower(): decode_value(value) for name, value in (found.user_metadata or {}).items()
+            },
         )
         return ObjectInfo(key, found.content_length, modified, etag, attributes=attributes)
 
@@ -220,7 +233,9 @@ class OpenDal(OpenableBackend):
             return found
         for entry in self._operator.list(folder):
             path = entry.path
-            if path in ("/", folder):
+            # Some services list the folder itself, and under a file of its name something that is not below.
+            inside = path[len(folder) :]
+            if not path.startswith(folder) or inside in ("", "/") or "/" in inside[:-1]:
                 continue
             mode = entry.metadata.mode
             if mode.is_dir() and path.endswith("/"):
@@ -237,6 +252,7 @@ class OpenDal(OpenableBackend):
 
     def delete(self, keys: Sequence[str]) -> Sequence[DeleteFailure]:
         failures: list[DeleteFailure] = []
+        self._assure_bucket()
         for key in keys:
             try:
                 with self._failures(key, writing=True):
@@ -286,6 +302,7 @@ class OpenDal(OpenableBackend):
     def check_bucket(self) -> None:
         with self._failures(""):
             self._operator.check()
+        self._bucket_is_there = True
 
     def unsupported_keys(self, key: str) -> str:
         """Why OpenDAL would not keep a key; empty when it does."""
@@ -389,7 +406,6 @@ def capabilities_of(able: Any) -> Capabilities:
         methods.add("GET")
     if able.presign_write:
         methods.add("PUT")
-    kept = ("content_type", "cache_control", "content_disposition", "content_encoding")
     return Capabilities(
         max_put=able.write_total_max_size or (5 * TIB if able.write_can_multi else _IN_MEMORY),
         max_parts=0,
@@ -397,7 +413,8 @@ def capabilities_of(able: Any) -> Capabilities:
         conditional=frozenset(conditions),
         presign=frozenset(methods),
         metadata=bool(able.write_with_user_metadata),
-        attributes=all(getattr(able, f"write_with_{name}") for name in kept),
+        # It sends them where the service takes them, but does not read Cache-Control back.
+        attributes=False,
     )
 
 

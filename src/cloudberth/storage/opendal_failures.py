@@ -27,6 +27,7 @@ from cloudberth.storage.local_failures import failure as failure_of_system
 _HEAD = re.compile(r"^(?P<kind>\w+) \((?P<lasting>temporary|permanent|persistent)\) at .*?=> ?(?P<said>.*)")
 _CODE = re.compile(r'code: "(\w+)"')
 _ERRNO = re.compile(r"\(os error (\d+)\)")
+_REFUSED = re.compile(r"(401|403)\b")
 _FOLDER_IN_THE_WAY = 21
 _FILE_IN_THE_WAY = (17, 20)
 
@@ -60,14 +61,14 @@ CODES: dict[str, Meaning] = {
 
 
 def is_of_opendal(error: Exception) -> bool:
-    """Whether an exception is one of OpenDAL's, of any release; its files raise OSError with the same text."""
+    """Whether it is one of OpenDAL's, of any release; its files raise OSError with the same text."""
     if type(error).__module__.partition(".")[0] == "opendal":
         return True
     return isinstance(error, OSError) and _HEAD.match(str(error)) is not None
 
 
 def failure(error: Exception, where: str, *, writing: bool = False) -> BackendError:
-    """The error that an exception of OpenDAL is. writing: a name in the way is then no missing object."""
+    """What an exception of OpenDAL is. writing: a name in the way is then no missing object."""
     text = str(error)
     head = _HEAD.match(text)
     said = " ".join((head["said"] if head else text.partition("\n")[0]).split())[:MESSAGE_LENGTH]
@@ -77,6 +78,8 @@ def failure(error: Exception, where: str, *, writing: bool = False) -> BackendEr
         return _of_system(int(number[1]), said, where, writing)
     code = (_CODE.search(text) or ["", ""])[1]
     meaning = CODES.get(code) or MEANINGS.get(kind)
+    if meaning is None and _REFUSED.match(said):
+        meaning = PermissionDenied
     if meaning is None:
         passing = head is not None and head["lasting"] in ("temporary", "persistent")
         meaning = Unavailable if passing else unexpected
