@@ -96,8 +96,8 @@ class ObsDouble(MultipartDouble):
                 response.headers["x-amz-storage-class"] = S3_CLASSES[chosen]
             if request.method == "GET" and b"<ListBucketResult>" in bytes(response.body[:200]):
                 for own, other in S3_CLASSES.items():
-                    tags = (f"<StorageClass>{name}<".encode() for name in (own, other))
-                    response.body = bytes(response.body).replace(*tags)
+                    tag, spoken = f"<StorageClass>{own}<".encode(), f"<StorageClass>{other}<".encode()
+                    response.body = bytes(response.body).replace(tag, spoken)
         return response
 
     def understood(self, request: Request) -> Request:
