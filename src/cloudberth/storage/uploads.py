@@ -187,7 +187,8 @@ class _Upload:
             raise
 
     def _part(self, upload: str, number: int, body: Body) -> Part:
-        in_memory = BytesBody(body.read()) if body.size <= 4 * self.part_size else body
+        large = body.view is not None or body.size > 4 * self.part_size
+        in_memory = body if large else BytesBody(body.read())
         part = self.backend.put_part(self.key, upload, number, in_memory)
         self._report(body.size)
         return part

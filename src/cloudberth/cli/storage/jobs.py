@@ -122,7 +122,7 @@ class Copier:
                 self._from_input(job, target.store, report)
             elif target.path is not None and job.origin.path is None and not target.folder:
                 self._to_file(job, target.path, report)
-            elif job.origin.path is not None and not job.origin.folder:
+            elif job.origin.path is not None and target.path is None and not job.origin.folder:
                 self._from_file(job, job.origin.path, target.store, report)
             else:
                 self._between(job, job.origin.store, target.store, report)
