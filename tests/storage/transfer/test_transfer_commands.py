@@ -120,6 +120,12 @@ def test_delete_keeps_to_its_limit(source: Path, tmp_path: Path, capfd: pytest.C
     assert berth("sync", source, target, "--delete", "--max-delete", "3") == 3
     assert "4 of 4 objects would be deleted, over 3" in capfd.readouterr().err
     assert "a.txt" not in files(target)
+    # A dry run shows what it would be, all the same.
+    plan = tmp_path / "plan"
+    assert berth("sync", source, target, "--delete", "--max-delete", "3", "--dry-run", "--plan", plan) == 3
+    assert "delete   old-3" in capfd.readouterr().out
+    assert berth("sync", source, target, "--execute", plan) == 3
+    assert len(files(target)) == 4
     assert berth("sync", source, target, "--delete", "--max-delete", "4") == 0
     assert files(target) == files(source)
 
@@ -134,6 +140,7 @@ def test_migrate_compares_everything_at_the_end(
     assert berth("migrate", source, target) == 1
     err = capfd.readouterr().err
     assert "Compared 2 objects: 1 differences." in err
+    assert "different content: 1" in err
     assert "--compare checksum" in err
     assert berth("migrate", source, target, "--compare", "checksum") == 0
     assert files(target) == files(source)

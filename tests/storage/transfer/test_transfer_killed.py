@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -29,6 +30,19 @@ def fill(folder: Path, count: int) -> None:
         (folder / f"large-{number}").write_bytes(random.randbytes(9 * 1024 * 1024 + number))
 
 
+def has_begun(state: Path, notes: Path, kills: int) -> bool:
+    """Whether it is far enough to be killed once more."""
+    if kills == 0:
+        return any(state.rglob("journal.db"))
+    return notes.exists() and notes.read_bytes().count(b"\n") >= 170 * kills + random.randrange(20)
+
+
+def wait_until(ready: Callable[[], bool], process: subprocess.Popen[str]) -> None:
+    deadline = time.monotonic() + 60
+    while not ready() and process.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.02)
+
+
 def content(folder: Path) -> dict[str, bytes]:
     return {
         str(path.relative_to(folder)): path.read_bytes()
@@ -45,19 +59,17 @@ def test_killed_again_and_again(tmp_path: Path) -> None:
     fill(source, 1500)
     command = [sys.executable, str(DRIVER), *map(str, (source, target, state, notes)), "0.012"]
     killed: list[float] = []
-    for turn in range(40):
+    while len(killed) < KILLS:
         process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-        try:
-            # The first kill comes while it plans, the others all over the run.
-            out, err = process.communicate(timeout=0.35 if turn == 0 else 1.2 if len(killed) < KILLS else 120)
-        except subprocess.TimeoutExpired:
-            process.send_signal(signal.SIGKILL)
-            process.communicate()
-            killed.append(time.time())
-            continue
-        assert process.returncode == 0, err
-        break
-    assert len(killed) >= KILLS, "it was too fast to be killed"
+        # The first kill comes while it plans, the others all over the run.
+        wait_until(lambda: has_begun(state, notes, len(killed)), process)
+        process.send_signal(signal.SIGKILL)
+        _, err = process.communicate()
+        assert process.returncode == -signal.SIGKILL, err
+        killed.append(time.time())
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=300)
+    assert ended.returncode == 0, ended.stderr
+    out = ended.stdout
     assert content(target) == content(source)
     assert "'differences': 0" in out
     assert "'resumed': True" in out

@@ -141,3 +141,22 @@ def test_storage_can_be_stopped_and_goes_on(places: Places) -> None:
     places.target.before = None
     assert places.sync().copied == 200
     assert set(places.target.puts.values()) == {1}
+
+
+def test_planning_can_be_stopped_and_goes_on_behind_the_last_batch(places: Places) -> None:
+    places.source.fill({f"{number:05}": b"" for number in range(9000)})
+    execution = places.execution()
+
+    def stop(primitive: str, key: str) -> None:
+        if primitive == "list" and places.source.calls["list"] == 6:
+            execution.stop.set()
+
+    places.source.before = stop
+    summary = sync(*places.storages(), Rules(), execution)
+    assert (summary.interrupted, summary.copied, summary.exit_code) == (True, 0, 130)
+    assert not places.target.objects
+    places.source.before = None
+    places.source.calls.clear()
+    summary = places.sync()
+    assert (summary.copied, summary.resumed) == (9000, True)
+    assert places.source.calls["list"] < 9

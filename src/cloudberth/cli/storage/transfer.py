@@ -305,6 +305,7 @@ def _prepare(text: str, target: Storage, *, create: bool) -> None:
 def _show_plan(source: Storage, target: Storage, rules: Rules, given: dict[str, Any]) -> int:
     from cloudberth.storage.transfer import plan_file
     from cloudberth.storage.transfer.engine import planned
+    from cloudberth.storage.transfer.planning import guard
 
     with planned(source, target, rules) as (counts, lines, write):
         if given["plan_file"]:
@@ -316,11 +317,12 @@ def _show_plan(source: Storage, target: Storage, rules: Rules, given: dict[str, 
             for number, work in enumerate(lines):
                 click.echo(("," if number else "") + json.dumps(plan_file.line(work), ensure_ascii=False))
             click.echo("]}")
-            return 0
-        if not given["quiet"]:
+        elif not given["quiet"]:
             for work in lines:
                 click.echo(_plan_line(work))
             click.echo(_plan_summary(counts, given["plan_file"]), err=True)
+    # It is shown all the same; executed it would be refused.
+    guard(counts, rules, target.place)
     return 0
 
 
@@ -358,8 +360,8 @@ def _show_summary(summary: Summary) -> None:
     if summary.verified is not None:
         found = "no differences" if not summary.differences else f"{summary.differences:,} differences"
         click.echo(f"Compared {objects_text(summary.verified)}: {found}.", err=True)
-        if summary.differences:
-            click.echo("Copied again is what differs by content with --compare checksum.", err=True)
+        if "different content" in summary.reasons:
+            click.echo("--compare checksum copies again what differs by content.", err=True)
     if summary.trouble:
         click.echo(f"Stopped by: {summary.trouble}", err=True)
     for kind, count in sorted(summary.reasons.items()):

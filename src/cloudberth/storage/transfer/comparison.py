@@ -101,7 +101,8 @@ def differences(
     noticed: Callable[[int], None] | None = None,
     sort_in: Path | None = None,
 ) -> Iterator[Difference]:
-    """Every difference, as they are found, not in the order of keys. Memory does not grow with the number of objects.
+    """Every difference, as they are found, not in the order of keys. Memory does not grow with the number of
+    objects.
 
     Raises the errors of the lists, and of a store that cannot be used at all; an object that cannot be read
     is a difference. A store that breaks its promise of order raises Disordered, unless `sort_in` names a
@@ -111,7 +112,7 @@ def differences(
     stop = stop or threading.Event()
     look = _Look(source, target, comparing, sums)
     width = min(source.options.concurrency, target.options.concurrency)
-    with closing(_candidates(source, target, comparing, sums, noticed, sort_in)) as found:  # type: ignore[type-var]
+    with closing(_candidates(source, target, comparing, sums, noticed, sort_in, stop)) as found:  # type: ignore[type-var]
         for result in _looked_at(look, found, width, stop):
             if result is not None:
                 sums.differences += 1
@@ -249,12 +250,15 @@ def _candidates(
     sums: Compared,
     noticed: Callable[[int], None] | None,
     sort_in: Path | None,
+    stop: threading.Event,
 ) -> Iterator[Pair]:
     """Pairs that need a look, or differ already by what the lists say."""
     takes_part = key_filter(comparing.include, comparing.exclude)
     with closing(pairs(source, target, sort_in=sort_in)) as found:  # type: ignore[type-var]
         for pair in found:
             key, mine, theirs = pair
+            if stop.is_set():
+                return
             if noticed is not None:
                 noticed(1)
             if takes_part is not None and not takes_part(key):

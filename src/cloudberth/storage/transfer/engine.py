@@ -31,7 +31,7 @@ from cloudberth.storage.transfer.comparison import Comparing, Difference, all_di
 from cloudberth.storage.transfer.content import Verify
 from cloudberth.storage.transfer.executor import CopyObjects, Executor, Patience
 from cloudberth.storage.transfer.journal import Journal, State, Work
-from cloudberth.storage.transfer.planning import Counts, plan
+from cloudberth.storage.transfer.planning import Counts, Interrupted, guard, plan
 from cloudberth.storage.transfer.progress import Phase, Progress
 from cloudberth.storage.transfer.report import Summary
 from cloudberth.storage.transfer.route import Budget, Route
@@ -106,7 +106,8 @@ def execute(plan_path: Path, source: Storage, target: Storage, execution: Execut
     with _opened(execution, purpose) as journal:
         resumed = journal.state is State.RUNNING
         if not resumed:
-            plan_file.load(journal, plan_path, source.place, target.place)
+            counts = plan_file.load(journal, plan_path, source.place, target.place)
+            guard(counts, rules, target.place)
         return _finished(source, target, execution, journal, None, resumed)
 
 
@@ -114,7 +115,7 @@ def execute(plan_path: Path, source: Storage, target: Storage, execution: Execut
 def planned(
     source: Storage, target: Storage, rules: Rules, progress: Progress | None = None
 ) -> Iterator[tuple[Counts, Iterator[Work], Callable[[Path], None]]]:
-    """A plan and nothing more: its sums, its lines, and a function that writes it to a file."""
+    """A plan and nothing more: its sums, its lines, and a function that writes it to a file. Not guarded."""
     _apart(source, target)
     with TemporaryDirectory(prefix="berth-plan-") as folder, Journal(Path(folder) / "plan.db") as journal:
         counts = plan(
@@ -139,13 +140,19 @@ def _transfer(
             _forget(journal, target)
         resumed = journal.state in {State.RUNNING, State.PLANNING}
         if journal.state is not State.RUNNING:
-            _plan(source, target, rules, execution, journal)
+            try:
+                _plan(source, target, rules, execution, journal)
+            except Interrupted:
+                return Summary(source.place, target.place, interrupted=True, journal=str(journal.path))
             return _finished(source, target, execution, journal, comparing, resumed)
         unfinished = _finished(source, target, execution, journal, None, True)
         if unfinished.left or unfinished.interrupted:
             return unfinished
         # What changed since that plan was made is a plan of its own.
-        _plan(source, target, rules, execution, journal)
+        try:
+            _plan(source, target, rules, execution, journal)
+        except Interrupted:
+            return replace(unfinished, interrupted=True)
         return _added(unfinished, _finished(source, target, execution, journal, comparing, True))
 
 
@@ -161,7 +168,12 @@ def _plan(source: Storage, target: Storage, rules: Rules, execution: Execution, 
     if journal.state is not State.PLANNING:
         _forget(journal, target)
     execution.progress.begin(Phase.PLANNING)
-    plan(source, target, rules, journal, execution.progress.compared)
+    counts = plan(source, target, rules, journal, execution.progress.compared, stop=execution.stop)
+    try:
+        guard(counts, rules, target.place)
+    except Refused:
+        _forget(journal, target)
+        raise
 
 
 def _finished(

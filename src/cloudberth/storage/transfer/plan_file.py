@@ -80,7 +80,9 @@ def load(journal: Journal, path: Path, source: str, destination: str) -> Counts:
         while batch := list(islice(file, _BATCH)):
             journal.add([_row(number + at, text, path) for at, text in enumerate(batch, 1)])
             number += len(batch)
-    journal.keep(state=State.RUNNING, counts=heading.get("counts"), planned_at=heading.get("planned_at"))
+    journal.keep(
+        state=State.RUNNING, lines=number, counts=heading.get("counts"), planned_at=heading.get("planned_at")
+    )
     return Counts.of(heading.get("counts"))
 
 

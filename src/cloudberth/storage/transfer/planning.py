@@ -6,6 +6,7 @@ The position is kept with every batch of lines: a plan that was interrupted goes
 
 from __future__ import annotations
 
+import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import closing, suppress
@@ -30,6 +31,10 @@ _BATCH = 2000
 _NOTICE = 1000
 Noticed = Callable[[int], None]
 """Called with the number of keys that have just been compared."""
+
+
+class Interrupted(Exception):
+    """Planning was asked to stop; what was planned is in the journal, to go on with."""
 
 
 @dataclass(slots=True)
@@ -77,26 +82,21 @@ def plan(
     noticed: Noticed | None = None,
     *,
     missing_is_empty: bool = False,
+    stop: threading.Event | None = None,
 ) -> Counts:
-    """Write a plan into the journal, or go on with one that was interrupted; then guard it.
+    """Write a plan into the journal, or go on with one that was interrupted. `guard` it before it is
+    executed.
 
-    Raises Refused when it would delete more than the rules allow, or anything at all for an empty source; the
-    journal holds no plan then. missing_is_empty: of a destination that does not exist yet. Errors of the
-    lists leave what was planned, to go on with.
+    Raises Interrupted when `stop` was set. missing_is_empty: of a destination that does not exist yet. Errors
+    of the lists leave what was planned, to go on with.
     """
     if journal.state is not State.PLANNING or _disorder(source, target):
         journal.forget()
     try:
-        counts = _planned(source, target, rules, journal, noticed, missing_is_empty, sort=False)
+        counts = _planned(source, target, rules, journal, noticed, missing_is_empty, stop, sort=False)
     except Disordered:
         journal.forget()
-        counts = _planned(source, target, rules, journal, noticed, missing_is_empty, sort=True)
-    try:
-        guard(counts, rules, target.place)
-    except Refused:
-        journal.forget()
-        journal.keep(state=State.NEW)
-        raise
+        counts = _planned(source, target, rules, journal, noticed, missing_is_empty, stop, sort=True)
     journal.keep(state=State.RUNNING, counts=counts.document())
     return counts
 
@@ -131,6 +131,7 @@ def _planned(
     journal: Journal,
     noticed: Noticed | None,
     missing_is_empty: bool,
+    stop: threading.Event | None,
     *,
     sort: bool,
 ) -> Counts:
@@ -146,8 +147,11 @@ def _planned(
     with closing(pairs(source, target, position, folder, missing_is_empty=missing_is_empty)) as found:  # type: ignore[type-var]
         for key, mine, theirs in found:
             seen += 1
-            if seen % _NOTICE == 0 and noticed is not None:
-                noticed(_NOTICE)
+            if seen % _NOTICE == 0:
+                if noticed is not None:
+                    noticed(_NOTICE)
+                if stop is not None and stop.is_set():
+                    raise Interrupted
             if takes_part is not None and not takes_part(key):
                 continue
             decision = decided(key, mine, theirs)

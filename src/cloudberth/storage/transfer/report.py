@@ -82,6 +82,8 @@ def summarise(journal: Journal, source: str, destination: str, **facts: Any) -> 
     for row in noted(journal):
         reasons[row.kind] = reasons.get(row.kind, 0) + 1
         incomplete += row.kind == "incomplete"
+    for _, kind, _ in journal.differences():
+        reasons[f"different {kind}"] = reasons.get(f"different {kind}", 0) + 1
     return Summary(
         source=source,
         destination=destination,

@@ -98,16 +98,24 @@ class Budget:
     def buffer(self, size: int) -> Iterator[memoryview]:
         """A buffer of so many bytes; buffers are used again, because new ones have to be zeroed."""
         with self._taking(size):
-            with self._free:
-                whole = self._spare.pop() if self._spare and len(self._spare[-1]) >= size else bytearray(size)
+            whole = self._taken(size)
             view = memoryview(whole)[:size]
             try:
                 yield view
             finally:
                 view.release()
                 with self._free:
-                    if (len(self._spare) + 1) * len(whole) <= self._limit // 2:
-                        self._spare.append(whole)
+                    self._spare.append(whole)
+
+    def _taken(self, size: int) -> bytearray:
+        """A spare buffer, else a new one for which spare ones go: together they keep to the limit."""
+        with self._free:
+            for at, spare in enumerate(self._spare):
+                if len(spare) >= size:
+                    return self._spare.pop(at)
+            while self._spare and self._used + sum(map(len, self._spare)) > self._limit:
+                self._spare.pop()
+        return bytearray(size)
 
 
 def layered(backend: Backend) -> Layered:
@@ -140,7 +148,7 @@ class Route:
         self.concurrency = min(source.options.concurrency, target.options.concurrency)
         self.verify = verify
         self.same_backend = self.source is self.target
-        self.server_side = server_side and source.type == target.type
+        self.server_side = server_side and source.type == target.type and target.capabilities.copy_max > 0
         self.budget = budget or Budget()
         self.stop = stop or threading.Event()
         self.moved = moved or (lambda _count: None)
