@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -24,7 +25,8 @@ SIGNS = {
 INTRODUCTION = f"""\
 # Object storage: what works, and how it is proved
 
-Written by a run of the contract suite (`{COMMAND}`).
+Written by runs of the contract suite: `{COMMAND}`
+(with `-k azure`, say, the rows of one type anew).
 A row is what one type really ran against, a column a part of the suite in `tests/contract/storage/`.
 
 In the cells: tests that passed; `u`: in so many of these an ability, or a key, that the store does not have
@@ -69,7 +71,7 @@ def rows_of(stats: Mapping[str, Iterable[Any]]) -> list[Row]:
             cell[outcome] += 1
             refused = {value for name, value in said if name == "storage unsupported"}
             cell["unsupported"] += bool(refused)
-            row.refused |= refused
+            row.refused |= {shown(name) for name in refused}
             if outcome == "xfailed":
                 test = report.nodeid.rpartition("::")[2].replace(f"[{rig}]", "").replace(f"{rig}-", "")
                 row.exceptions[test] = report.wasxfail.removeprefix("reason: ").removeprefix(f"{rig}: ")
@@ -101,6 +103,13 @@ def terminal_table(rows: Sequence[Row]) -> list[str]:
     ]
 
 
+def shown(name: str) -> str:
+    """A refused ability or key on one line: what cannot be seen, or means something here, is escaped."""
+    text = name if len(name) < 60 else f"{name[:40]}… ({len(name)} characters)"
+    plain = "".join(character if character.isprintable() else repr(character)[1:-1] for character in text)
+    return re.sub(r"[`|;<>*_\[\]]", lambda match: f"\\x{ord(match[0]):02x}", plain)
+
+
 def document(rows: Sequence[Row]) -> str:
     """docs/reference/storage-support.md."""
     themes = themes_of(rows)
@@ -116,12 +125,48 @@ def document(rows: Sequence[Row]) -> str:
         for row in rows
     ]
     parts += ["", "## Refused by name", ""]
-    parts += [f"- `{row.id}`: {', '.join(sorted(row.refused)) or 'nothing'}" for row in rows]
+    parts += [f"- `{row.id}`: {'; '.join(sorted(row.refused)) or 'nothing'}" for row in rows]
     parts += ["", "## Known exceptions of the servers", ""]
     found = [
         f"- `{row.id}`, `{test}`: {reason}" for row in rows for test, reason in sorted(row.exceptions.items())
     ]
     return "\n".join([*parts, *(found or ["None."])]) + "\n"
+
+
+_ROW = re.compile(r"^\| `([^`]+)` \| (.*) \|$", re.MULTILINE)
+_HEADER = re.compile(r"^\| rig \| proved \| (.*) \|$", re.MULTILINE)
+_COUNT = re.compile(r"(\d+)(\w?)")
+_REFUSED = re.compile(r"^- `([^`]+)`: (.*)$", re.MULTILINE)
+_EXCEPTION = re.compile(r"^- `([^`]+)`, `([^`]+)`: (.*)$", re.MULTILINE)
+
+
+def read(text: str) -> list[Row]:
+    """The rows of a document, as `document` wrote it."""
+    header = _HEADER.search(text)
+    if header is None:
+        return []
+    themes = header[1].split(" | ")
+    outcomes = {sign: outcome for outcome, sign in SIGNS.items()}
+    rows = {}
+    for rig, rest in _ROW.findall(text):
+        proved, *cells = rest.split(" | ")
+        counted = {
+            theme: Counter({outcomes[sign]: int(count) for count, sign in _COUNT.findall(cell)})
+            for theme, cell in zip(themes, cells, strict=True)
+            if cell != "–"
+        }
+        rows[rig] = Row(rig, rig.partition("@")[0], proved, counted)
+    for rig, said in _REFUSED.findall(text):
+        rows[rig].refused = set() if said == "nothing" else set(said.split("; "))
+    for rig, test, reason in _EXCEPTION.findall(text):
+        rows[rig].exceptions[test] = reason
+    return list(rows.values())
+
+
+def merged(old: Iterable[Row], new: Iterable[Row], known: Container[str]) -> list[Row]:
+    """The rows of a document with those of a run in their place; rigs that are no more are left out."""
+    rows = {row.id: row for row in (*old, *new) if row.id in known}
+    return sorted(rows.values(), key=lambda row: (row.type, row.id))
 
 
 def unfit(rows: Sequence[Row]) -> list[str]:

@@ -69,6 +69,8 @@ def test_the_table_counts_what_happened() -> None:
     assert ROW.findall(text) == [("local@y", "somehow"), ("s3@x", "somehow")]
     assert "- `s3@x`, `test_a[tab]`: it loses tabs" in text
     assert storage_support.unfit([local, s3]) == ["local@y did not run here"]
+    assert storage_support.document(storage_support.read(text)) == text, "what is written can be read"
+    assert [row.id for row in storage_support.merged([local], [s3], {"s3@x", "a@b"})] == ["s3@x"]
     failed = storage_support.rows_of({"failed": [report("s3@x")], "passed": [report("s3@x")]})
     assert storage_support.unfit(failed) == ["s3@x failed"]
     assert [line.split() for line in storage_support.terminal_table([s3])] == [
