@@ -242,18 +242,22 @@ class Journal:
         self, actions: Sequence[Action], statuses: Sequence[Status], *, noted: bool = False
     ) -> Iterator[Row]:
         """The same with what became of them. noted: only those with a remark."""
-        for row in self._rows(actions, statuses, 0, None):
-            if not noted or row[9]:
-                yield Row(_work(row), Status(row[7]), row[8] or "", row[9] or "")
+        for row in self._rows(actions, statuses, 0, None, "AND note IS NOT NULL" if noted else ""):
+            yield Row(_work(row), Status(row[7]), row[8] or "", row[9] or "")
 
     def _rows(
-        self, actions: Sequence[Action], statuses: Sequence[Status], least: int, below: int | None
+        self,
+        actions: Sequence[Action],
+        statuses: Sequence[Status],
+        least: int,
+        below: int | None,
+        more: str = "",
     ) -> Iterator[tuple[Any, ...]]:
         limit = below if below is not None else 1 << 62
         marks = ",".join("?" * len(actions)), ",".join("?" * len(statuses))
         query = (
             f"SELECT * FROM work WHERE id > ? AND action IN ({marks[0]}) AND status IN ({marks[1]})"  # noqa: S608
-            f" AND size >= ? AND size < ? ORDER BY id LIMIT {_READ}"
+            f" AND size >= ? AND size < ? {more} ORDER BY id LIMIT {_READ}"
         )
         last = 0
         with closing(self._connected()) as database:
