@@ -11,8 +11,8 @@ from typing import Any
 from cloudberth.errors import BackendError, BucketNotFound, NotFound, Unsupported
 from cloudberth.storage._json_answers import Answer
 from cloudberth.storage._json_bucket import ALWAYS, PLAIN, JsonBucket, Query, etag_of
-from cloudberth.storage._s3 import etag_of_parts, range_header
 from cloudberth.storage.body import Body, BytesBody
+from cloudberth.storage.checksums import etag_of_parts
 from cloudberth.storage.contract import (
     Attributes,
     Backend,
@@ -29,6 +29,7 @@ from cloudberth.storage.contract import (
 )
 from cloudberth.storage.http.backend import Flow, flow
 from cloudberth.storage.http.failures import error_of, unexpected
+from cloudberth.storage.http.headers import range_header
 from cloudberth.storage.http.message import Request, Response
 
 

@@ -6,33 +6,25 @@ https://docs.aws.amazon.com/AmazonS3/latest/API/API_Operations_Amazon_Simple_Sto
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import re
 from abc import abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Literal
-from urllib.parse import unquote_plus
-from xml.etree.ElementTree import Element
 
 from cloudberth.errors import (
     BackendError,
     BucketNotFound,
     CorruptData,
-    ExpiredCredentials,
-    InvalidRange,
     NotFound,
     PermissionDenied,
-    PreconditionFailed,
-    Throttled,
-    TimedOut,
-    Unavailable,
     Unsupported,
     WrongRegion,
 )
 from cloudberth.storage import xml_text
+from cloudberth.storage._s3_dialect import MEANINGS, Dialect
+from cloudberth.storage._s3_listing import decoded, page_of
 from cloudberth.storage.body import EMPTY, Body, BytesBody
+from cloudberth.storage.checksums import etag_of_parts
 from cloudberth.storage.contract import (
     Attributes,
     Backend,
@@ -44,59 +36,26 @@ from cloudberth.storage.contract import (
     Page,
     Part,
     PendingUpload,
-    Prefix,
     SignedRequest,
     Span,
     Written,
 )
 from cloudberth.storage.http.backend import Flow, HttpBackend, flow
 from cloudberth.storage.http.client import Client
-from cloudberth.storage.http.failures import Meaning, error_of, invalid
+from cloudberth.storage.http.failures import Meaning, error_of
 from cloudberth.storage.http.headers import (
     attributes_of_headers,
     attributes_to_headers,
+    condition_headers,
     hex_of_base64,
     http_date,
     iso_date,
+    md5_header,
+    range_header,
     whole_size,
 )
 from cloudberth.storage.http.message import Origin, Request, Response, encode_key
 
-MEANINGS: Mapping[str, Meaning] = {
-    "AccessDenied": PermissionDenied,
-    "AccountProblem": PermissionDenied,
-    "AllAccessDisabled": PermissionDenied,
-    "AuthorizationHeaderMalformed": WrongRegion,
-    "BadDigest": CorruptData,
-    "ConditionalRequestConflict": Unavailable,
-    "ExpiredToken": ExpiredCredentials,
-    "IllegalLocationConstraintException": WrongRegion,
-    "IncompleteBody": CorruptData,
-    "InternalError": Unavailable,
-    "InvalidAccessKeyId": PermissionDenied,
-    "InvalidRange": InvalidRange,
-    "InvalidToken": PermissionDenied,
-    "NoSuchBucket": BucketNotFound,
-    "NoSuchKey": NotFound,
-    "NoSuchUpload": NotFound,
-    "NotImplemented": Unsupported,
-    "OperationAborted": Unavailable,
-    "PermanentRedirect": WrongRegion,
-    "PreconditionFailed": PreconditionFailed,
-    "RequestLimitExceeded": Throttled,
-    "RequestTimeTooSkewed": ExpiredCredentials,
-    "RequestTimeout": TimedOut,
-    "ServiceUnavailable": Unavailable,
-    "SignatureDoesNotMatch": PermissionDenied,
-    "SlowDown": Throttled,
-    "TemporaryRedirect": WrongRegion,
-    "Throttling": Throttled,
-    "TokenRefreshRequired": ExpiredCredentials,
-    "TooManyRequests": Throttled,
-    "XAmzContentChecksumMismatch": CorruptData,
-    "XAmzContentSHA256Mismatch": CorruptData,
-}
-_LISTED = re.compile(rb"<(Key|LastModified|ETag|Size|StorageClass)>([^<]*)</")
 _CHECKSUMS: Mapping[str, Checksum] = {
     "crc32": "crc32",
     "crc32c": "crc32c",
@@ -104,28 +63,6 @@ _CHECKSUMS: Mapping[str, Checksum] = {
     "sha1": "sha1",
     "sha256": "sha256",
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Dialect:
-    """How a vendor names what S3 has. header: prefix of its own headers. list_version: 1 (marker) or 2.
-
-    default_class: of an object about which the server says nothing. replace: the directive for a copy
-    with attributes of its own.
-    """
-
-    header: str = "x-amz-"
-    list_version: Literal[1, 2] = 2
-    default_class: str | None = "STANDARD"
-    replace: str = "REPLACE"
-
-    @property
-    def metadata(self) -> str:
-        return f"{self.header}meta-"
-
-    @property
-    def storage_class(self) -> str:
-        return f"{self.header}storage-class"
 
 
 class S3Like(HttpBackend):
@@ -303,56 +240,7 @@ class S3Like(HttpBackend):
             query.append(("marker", cursor or after))
         response = yield self.request("GET", "", tuple(query))
         self._bucket_is_there = True
-        return self.page_of(response.body)
-
-    def page_of(self, body: bytes) -> Page:
-        """A page of a list. Its objects are read without an XML tree: that is five times as fast."""
-        outside, blocks = _cut_out_contents(body)
-        root = xml_text.parse(outside)
-        if root.tag != "ListBucketResult":
-            raise CorruptData(f"a list of objects was asked for, a {root.tag} came")
-        encoded = xml_text.text_of(root, "EncodingType") == "url"
-        objects = [self._listed(block, encoded) for block in blocks]
-        prefixes = [
-            Prefix(_decoded(xml_text.text_of(entry, "Prefix"), encoded))
-            for entry in root.iterfind("CommonPrefixes")
-        ]
-        entries: tuple[ObjectInfo | Prefix, ...] = (*objects, *prefixes)
-        if prefixes and objects:
-            entries = tuple(sorted(entries, key=lambda entry: entry.key.encode()))
-        if xml_text.text_of(root, "IsTruncated") != "true":
-            return Page(entries)
-        return Page(entries, self._next(root, entries, encoded))
-
-    def _next(self, root: Element, entries: Sequence[ObjectInfo | Prefix], encoded: bool) -> str:
-        if self.dialect.list_version == 2:
-            token = xml_text.text_of(root, "NextContinuationToken")
-        else:
-            # NextMarker says the same, but not every server that encodes keys encodes it too (Ceph 16).
-            token = entries[-1].key if entries else _decoded(xml_text.text_of(root, "NextMarker"), encoded)
-        if not token:
-            raise CorruptData("the list has more pages, and does not say where")
-        return token
-
-    def _listed(self, block: bytes, encoded: bool) -> ObjectInfo:
-        found = dict(_LISTED.findall(block))
-        try:
-            key = _decoded(_unescaped(found[b"Key"]), encoded)
-            size = int(found[b"Size"])
-        except (KeyError, ValueError):
-            raise CorruptData("an entry of the list has no key, or no size") from None
-        if not key or size < 0:
-            raise CorruptData("an entry of the list has no key, or no size")
-        etag = found.get(b"ETag", b"").replace(b"&quot;", b'"').replace(b"&#34;", b'"').strip(b'"')
-        name = found.get(b"StorageClass", b"").decode("latin-1") or self.dialect.default_class
-        return ObjectInfo(
-            key,
-            size,
-            iso_date(found.get(b"LastModified", b"").decode("latin-1")),
-            etag.decode("latin-1") or None,
-            {},
-            _class_only(name),
-        )
+        return page_of(response.body, self.dialect)
 
     @flow
     def delete(self, keys: Sequence[str]) -> Flow[Sequence[DeleteFailure]]:
@@ -382,7 +270,7 @@ class S3Like(HttpBackend):
         headers = {"content-md5": md5_header(body), "content-type": "application/xml"}
         return self.request("POST", "", (("delete", ""),), headers, BytesBody(body))
 
-    def batch_delete_failures(self, response: Response) -> list[DeleteFailure]:
+    def batch_delete_failures(self, response: Response) -> Sequence[DeleteFailure]:
         root = xml_text.parse(response.body) if response.body.strip() else None
         if root is None:
             return []
@@ -509,7 +397,7 @@ class S3Like(HttpBackend):
                 return
 
     @flow
-    def _page_of_parts(self, key: str, upload: str, marker: str) -> Flow[tuple[list[Part], str]]:
+    def _page_of_parts(self, key: str, upload: str, marker: str) -> Flow[tuple[Sequence[Part], str]]:
         query = [("max-parts", "1000"), ("uploadId", upload)]
         if marker:
             query.append(("part-number-marker", marker))
@@ -537,7 +425,7 @@ class S3Like(HttpBackend):
     @flow
     def _page_of_uploads(
         self, prefix: str, key_marker: str, upload_marker: str
-    ) -> Flow[tuple[list[PendingUpload], tuple[str, str]]]:
+    ) -> Flow[tuple[Sequence[PendingUpload], tuple[str, str]]]:
         query = [("prefix", prefix), ("uploads", "")]
         if key_marker:
             query += [("key-marker", key_marker), ("upload-id-marker", upload_marker)]
@@ -551,7 +439,7 @@ class S3Like(HttpBackend):
         encoded = xml_text.text_of(root, "EncodingType") == "url"
         found = [
             PendingUpload(
-                _decoded(xml_text.text_of(entry, "Key"), encoded),
+                decoded(xml_text.text_of(entry, "Key"), encoded),
                 xml_text.text_of(entry, "UploadId"),
                 iso_date(xml_text.text_of(entry, "Initiated")),
             )
@@ -559,7 +447,7 @@ class S3Like(HttpBackend):
         ]
         if xml_text.text_of(root, "IsTruncated") != "true" or not found:
             return found, ("", "")
-        next_key = _decoded(xml_text.text_of(root, "NextKeyMarker"), encoded)
+        next_key = decoded(xml_text.text_of(root, "NextKeyMarker"), encoded)
         return found, (next_key, xml_text.text_of(root, "NextUploadIdMarker"))
 
     # -- the bucket ------------------------------------------------------------------------------------------
@@ -575,67 +463,3 @@ class S3Like(HttpBackend):
     def presign(
         self, method: Literal["GET", "PUT"], key: str, seconds: int, attributes: Attributes = Attributes()
     ) -> SignedRequest: ...
-
-
-def condition_headers(condition: Condition) -> dict[str, str]:
-    """If-None-Match or If-Match."""
-    if condition.absent:
-        return {"if-none-match": "*"}
-    return {"if-match": f'"{condition.match}"'} if condition.match else {}
-
-
-def range_header(span: Span) -> str:
-    """``bytes=0-9``; an empty or negative span is nobody's to send."""
-    if span.start < 0 or (span.length is not None and span.length < 1):
-        raise invalid(f"a range of {span.length} bytes from {span.start}")
-    last = "" if span.length is None else str(span.start + span.length - 1)
-    return f"bytes={span.start}-{last}"
-
-
-def md5_header(body: bytes) -> str:
-    """The value of Content-MD5."""
-    return base64.b64encode(hashlib.md5(body, usedforsecurity=False).digest()).decode()
-
-
-def etag_of_parts(parts: Sequence[Part]) -> str | None:
-    """What S3 makes of the ETags of the parts: the MD5 of their MD5s, and their number."""
-    try:
-        joined = b"".join(bytes.fromhex(part.etag) for part in parts)
-    except ValueError:
-        return None
-    return f"{hashlib.md5(joined, usedforsecurity=False).hexdigest()}-{len(parts)}"
-
-
-def _cut_out_contents(body: bytes) -> tuple[bytes, list[bytes]]:
-    """The answer without its objects, and the objects, each as the bytes between its tags."""
-    pieces = body.split(b"<Contents>")
-    outside, blocks = [pieces[0]], []
-    for piece in pieces[1:]:
-        block, end, rest = piece.partition(b"</Contents>")
-        if not end:
-            raise CorruptData("the list breaks off")
-        blocks.append(block)
-        if rest:
-            outside.append(rest)
-    return b"".join(outside), blocks
-
-
-def _unescaped(text: bytes) -> str:
-    if b"&" not in text:
-        return text.decode()
-    return xml_text.parse(b"<t>" + text + b"</t>").text or ""
-
-
-def _decoded(text: str, encoded: bool) -> str:
-    return unquote_plus(text) if encoded and ("%" in text or "+" in text) else text
-
-
-_CLASSES: dict[str | None, Attributes] = {}
-
-
-def _class_only(name: str | None) -> Attributes:
-    """Attributes with a class and nothing else; the same object every time, for lists of millions."""
-    known = _CLASSES.get(name)
-    if known is None:
-        known = _CLASSES[name] = Attributes(storage_class=name)
-    return known

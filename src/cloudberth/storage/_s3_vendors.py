@@ -24,8 +24,10 @@ from cloudberth.errors import (
     Unsupported,
 )
 from cloudberth.storage import xml_text
-from cloudberth.storage._s3 import MEANINGS, S3Like, etag_of_parts, md5_header
+from cloudberth.storage._s3 import S3Like
+from cloudberth.storage._s3_dialect import MEANINGS
 from cloudberth.storage.body import EMPTY, Body, BytesBody
+from cloudberth.storage.checksums import etag_of_parts
 from cloudberth.storage.contract import (
     Attributes,
     BucketFacts,
@@ -39,6 +41,7 @@ from cloudberth.storage.credentials import Credentials, Provider
 from cloudberth.storage.http.backend import Flow, flow
 from cloudberth.storage.http.client import Client
 from cloudberth.storage.http.failures import HINTS, Meaning
+from cloudberth.storage.http.headers import md5_header
 from cloudberth.storage.http.message import Origin, Request, Response
 from cloudberth.storage.keys import InvalidKey
 from cloudberth.storage.opening import OpenableBackend

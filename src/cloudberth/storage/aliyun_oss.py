@@ -20,7 +20,7 @@ from pydantic import Field, SecretStr, model_validator
 
 from cloudberth.errors import BackendError, CorruptData, Throttled, WrongRegion
 from cloudberth.storage import xml_text
-from cloudberth.storage._s3 import Dialect
+from cloudberth.storage._s3_dialect import Dialect
 from cloudberth.storage._s3_vendors import VENDOR_MEANINGS, S3Vendor
 from cloudberth.storage.contract import MIB, Capabilities, StorageClass
 from cloudberth.storage.credentials import Credentials, Provider, fixed

@@ -1,7 +1,7 @@
 """`AsyncStorage`: the methods of `Storage`, awaitable.
 
-Each call runs on a thread of the storage's own pool, so there is one engine with one behaviour. Measured, that
-is also the faster way: asyncio's HTTP clients reach half the rate of threads (docs/decisions/0007).
+Each call runs on a thread of the storage's own pool: one engine with one behaviour. Measured, that is
+also the faster way: asyncio's HTTP clients reach half the rate of threads (docs/decisions/0007).
 """
 
 from __future__ import annotations

@@ -24,7 +24,7 @@ class Body(ABC):
 
     @abstractmethod
     def chunks(self) -> Iterator[Buffer]:
-        """The bytes from the start; can be called again. No chunk is empty; each holds until the next is taken."""
+        """The bytes from the start, as often as asked. No chunk is empty; each holds until the next one."""
 
     @property
     def view(self) -> memoryview | None:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import zlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import Any, Protocol
 
 from cloudberth.errors import CorruptData
 from cloudberth.storage.body import Buffer
-from cloudberth.storage.contract import Checksum
+from cloudberth.storage.contract import Checksum, Part
 from cloudberth.storage.crc64 import Crc64
 from cloudberth.storage.crc64 import compiled as crc64_compiled
 
@@ -106,3 +106,12 @@ class Verifier:
             raise CorruptData(
                 f"the {self.algorithm} of what arrived is {found}, not {self.expected}", where=where
             )
+
+
+def etag_of_parts(parts: Sequence[Part]) -> str | None:
+    """What S3 makes of the ETags of the parts: the MD5 of their MD5s, and their number."""
+    try:
+        joined = b"".join(bytes.fromhex(part.etag) for part in parts)
+    except ValueError:
+        return None
+    return f"{hashlib.md5(joined, usedforsecurity=False).hexdigest()}-{len(parts)}"

@@ -21,7 +21,7 @@ from pydantic import Field, SecretStr, model_validator
 
 from cloudberth.errors import BackendError, WrongRegion
 from cloudberth.storage import xml_text
-from cloudberth.storage._s3 import Dialect
+from cloudberth.storage._s3_dialect import Dialect
 from cloudberth.storage._s3_vendors import S3Vendor
 from cloudberth.storage.aliyun_oss import is_address
 from cloudberth.storage.body import EMPTY, Body

@@ -30,7 +30,6 @@ from cloudberth.errors import (
     Throttled,
 )
 from cloudberth.storage._json_answers import Answer
-from cloudberth.storage._s3 import range_header
 from cloudberth.storage.body import EMPTY, Body, BytesBody
 from cloudberth.storage.contract import (
     GIB,
@@ -59,6 +58,7 @@ from cloudberth.storage.http.headers import (
     attributes_to_headers,
     encode_value,
     http_date,
+    range_header,
     whole_size,
 )
 from cloudberth.storage.http.message import Origin, Request, Response, encode

@@ -22,7 +22,8 @@ from pydantic import Field, SecretStr, model_validator
 
 from cloudberth.errors import BackendError, PermissionDenied, PreconditionFailed
 from cloudberth.storage import xml_text
-from cloudberth.storage._s3 import MEANINGS, S3Like
+from cloudberth.storage._s3 import S3Like
+from cloudberth.storage._s3_dialect import MEANINGS
 from cloudberth.storage.contract import Attributes, BucketFacts, Capabilities, SignedRequest
 from cloudberth.storage.credentials import Credentials, Provider, fixed
 from cloudberth.storage.http.backend import Flow, flow

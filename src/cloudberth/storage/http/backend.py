@@ -17,7 +17,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Callable, Generator
 from functools import wraps
-from typing import Any, Concatenate, ParamSpec, TypeVar
+from typing import Any, Concatenate, ParamSpec, TypeVar, cast
 
 from cloudberth.errors import BackendError
 from cloudberth.storage.calls import Call
@@ -39,7 +39,7 @@ def flow(function: Callable[Concatenate[Self, P], Flow[T]]) -> Callable[Concaten
         return self.run(function(self, *args, **kwargs))
 
     primitive.flow = function  # type: ignore[attr-defined]
-    return primitive
+    return cast(Callable[Concatenate[Self, P], T], primitive)
 
 
 def flow_of(backend: HttpBackend, primitive: str, *arguments: Any) -> Flow[Any] | None:
@@ -68,8 +68,10 @@ class HttpBackend(Backend):
             request = next(steps)
             while True:
                 outcome = self.exchange(request)
-                answered = isinstance(outcome, Response)
-                request = steps.send(outcome) if answered else steps.throw(outcome)
+                if isinstance(outcome, Response):  # noqa: SIM108 — the types follow the branches
+                    request = steps.send(outcome)
+                else:
+                    request = steps.throw(outcome)
         except StopIteration as end:
             value: T = end.value
             return value

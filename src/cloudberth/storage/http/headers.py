@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -10,7 +11,8 @@ from email.header import decode_header
 from email.utils import parsedate_to_datetime
 from functools import lru_cache
 
-from cloudberth.storage.contract import Attributes
+from cloudberth.storage.contract import Attributes, Condition, Span
+from cloudberth.storage.http.failures import invalid
 
 STANDARD = {
     "content_type": "content-type",
@@ -113,3 +115,23 @@ def hex_of_base64(value: str) -> str | None:
         return base64.b64decode(value, validate=True).hex() or None
     except ValueError:
         return None
+
+
+def condition_headers(condition: Condition) -> dict[str, str]:
+    """If-None-Match or If-Match."""
+    if condition.absent:
+        return {"if-none-match": "*"}
+    return {"if-match": f'"{condition.match}"'} if condition.match else {}
+
+
+def range_header(span: Span) -> str:
+    """``bytes=0-9``; an empty or negative span is nobody's to send."""
+    if span.start < 0 or (span.length is not None and span.length < 1):
+        raise invalid(f"a range of {span.length} bytes from {span.start}")
+    last = "" if span.length is None else str(span.start + span.length - 1)
+    return f"bytes={span.start}-{last}"
+
+
+def md5_header(body: bytes) -> str:
+    """The value of Content-MD5."""
+    return base64.b64encode(hashlib.md5(body, usedforsecurity=False).digest()).decode()

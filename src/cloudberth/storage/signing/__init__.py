@@ -1,1 +1,1 @@
-"""How vendors sign requests. Each module is one scheme: pure, without I/O, checked against the vendor's own SDK."""
+"""How vendors sign requests: a module a scheme, pure, without I/O, checked against the vendor's own SDK."""
