@@ -16,6 +16,7 @@ from types import TracebackType
 from typing import Any, Literal, Self, TypeVar
 
 from cloudberth.storage.body import CHUNK
+from cloudberth.storage.calls import Outcome
 from cloudberth.storage.contract import (
     Attributes,
     ObjectInfo,
@@ -87,6 +88,20 @@ class AsyncStorage:
             storage_class=storage_class, if_absent=if_absent, if_match=if_match, progress=progress,
         )  # fmt: skip
 
+    async def save_many(
+        self, items: Iterable[tuple[str, bytes]], attributes: Attributes | None = None, *, width: int = 32
+    ) -> AsyncIterator[Outcome]:
+        """As `Storage.save_many`: ``async for outcome in bucket.save_many(items)``."""
+        async for outcome in self._iterate(
+            partial(self.sync.save_many, items, attributes, width=width), width
+        ):
+            yield outcome
+
+    async def load_many(self, keys: Iterable[str], *, width: int = 32) -> AsyncIterator[Outcome]:
+        """As `Storage.load_many`."""
+        async for outcome in self._iterate(partial(self.sync.load_many, keys, width=width), width):
+            yield outcome
+
     async def copy(
         self,
         source: str,
@@ -94,10 +109,13 @@ class AsyncStorage:
         *,
         origin: Storage | AsyncStorage | None = None,
         attributes: Attributes | None = None,
+        progress: Progress | None = None,
     ) -> Written:
         """As `Storage.copy`."""
         other = origin.sync if isinstance(origin, AsyncStorage) else origin
-        return await self._run(self.sync.copy, source, key, origin=other, attributes=attributes)
+        return await self._run(
+            self.sync.copy, source, key, origin=other, attributes=attributes, progress=progress
+        )
 
     async def move(self, source: str, key: str) -> None:
         """As `Storage.move`."""

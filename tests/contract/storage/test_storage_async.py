@@ -32,14 +32,18 @@ def public(kind: type) -> dict[str, object]:
 
 
 def test_both_have_the_same_methods_with_the_same_arguments() -> None:
-    """Needs no store: `under` and properties aside, a call is the same call with await."""
+    """Needs no store: what asks nobody aside, a call is the same call with await."""
     sync, twin = public(Storage), public(AsyncStorage)
-    assert set(sync) - set(twin) <= {"under"}
+    assert set(sync) - set(twin) <= {"under", "class_name"}
     assert set(twin) <= set(sync)
     for name in twin:
         one, other = inspect.signature(sync[name]), inspect.signature(twin[name])  # type: ignore[arg-type]
-        assert list(one.parameters) == list(other.parameters), name
-        for parameter in one.parameters.values():
+        # Dify's `load(…, stream=True)` gives one of two types, which nothing can await; `load_stream` is there.
+        parameters = {
+            key: value for key, value in one.parameters.items() if (name, key) != ("load", "stream")
+        }
+        assert list(parameters) == list(other.parameters), name
+        for parameter in parameters.values():
             assert parameter.default == other.parameters[parameter.name].default, name
             assert parameter.kind == other.parameters[parameter.name].kind, name
         assert inspect.iscoroutinefunction(twin[name]) or inspect.isasyncgenfunction(twin[name]), name
@@ -78,6 +82,11 @@ def test_every_method_does_the_same(twin: AsyncStorage, storage: Storage, tmp_pa
         assert (await twin.page(limit=1000)).next is None
         assert list(await twin.scan("a")) == ["a/1"]
         assert await twin.load_once("b") == b"one"
+        async for outcome in twin.save_many([("m/1", b"one"), ("m/2", b"two")]):
+            assert outcome.error is None
+        read = {outcome.call.tag: outcome.value async for outcome in twin.load_many(["m/1", "m/2"])}
+        assert read == {"m/1": b"one", "m/2": b"two"}
+        assert await twin.delete_prefix("m/") == 2
         await twin.delete("b")
         assert await twin.delete_prefix("a/") == 1
         await twin.check()
