@@ -38,7 +38,7 @@ def test_both_have_the_same_methods_with_the_same_arguments() -> None:
     assert set(twin) <= set(sync)
     for name in twin:
         one, other = inspect.signature(sync[name]), inspect.signature(twin[name])  # type: ignore[arg-type]
-        # Dify's `load(…, stream=True)` gives one of two types, which nothing can await; `load_stream` is there.
+        # `load(…, stream=True)` gives one of two types, which nothing can await; `load_stream` is there.
         parameters = {
             key: value for key, value in one.parameters.items() if (name, key) != ("load", "stream")
         }
