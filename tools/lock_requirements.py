@@ -37,7 +37,11 @@ class Lock:
 
 
 LOCKS = (
-    Lock("runtime.txt", project=True, extras=("rehearsal", "aws", "azure", "google", "opendal", "postgres", "checksums")),
+    Lock(
+        "runtime.txt",
+        project=True,
+        extras=("rehearsal", "aws", "azure", "google", "opendal", "oracle", "postgres", "checksums"),
+    ),
     Lock("terraform.txt", extras=("terraform",), agrees_with=("runtime.txt",)),
     Lock("build.txt", groups=("build",), agrees_with=("runtime.txt",)),
     Lock("dev.txt", groups=("dev",), agrees_with=("runtime.txt", "build.txt")),

@@ -1,7 +1,7 @@
 """The clients of the storage benchmark, each with the same phases, as its own documentation would do them.
 
-A library runs a phase in a fresh process and times it inside; a command line is timed from start to end, since
-that is what its user waits for. Every client does `WIDTH` requests at once.
+A library runs a phase in a fresh process and times it inside; a command line is timed from start to end,
+since that is what its user waits for. Every client does `WIDTH` requests at once.
 """
 
 from __future__ import annotations
@@ -305,7 +305,10 @@ class OpenDal(Library):
 
     def get_files(self, folder: Path) -> None:
         for key in names("large"):
-            with (folder / key.replace("/", "-")).open("wb") as target, self.operator.open(key, "rb") as source:
+            with (
+                (folder / key.replace("/", "-")).open("wb") as target,
+                self.operator.open(key, "rb") as source,
+            ):
                 shutil.copyfileobj(source, target, 8 << 20)
 
     def list(self) -> int:
@@ -342,7 +345,15 @@ def command(client: str, phase: str, endpoint: str, folder: Path) -> list[str]:
             "delete": [*program, "rm", "-r", "--yes", remote],
         }[action]
     if client == "s5cmd":
-        program = [str(BIN / "s5cmd"), "--endpoint-url", endpoint, "--numworkers", str(WIDTH), "--log", "error"]
+        program = [
+            str(BIN / "s5cmd"),
+            "--endpoint-url",
+            endpoint,
+            "--numworkers",
+            str(WIDTH),
+            "--log",
+            "error",
+        ]
         return {
             "put": [*program, "cp", f"{local}*", remote],
             "sync": [*program, "sync", local, remote],
@@ -351,7 +362,9 @@ def command(client: str, phase: str, endpoint: str, folder: Path) -> list[str]:
             "list": [*program[:-2], "ls", f"s3://{BUCKET}/list/*"],
             "delete": [*program, "rm", f"{remote}*"],
         }[action]
-    base = f":s3,provider=Other,env_auth=true,force_path_style=true,no_head=true,endpoint='{endpoint}':{BUCKET}/"
+    base = (
+        f":s3,provider=Other,env_auth=true,force_path_style=true,no_head=true,endpoint='{endpoint}':{BUCKET}/"
+    )
     program = [str(BIN / "rclone"), "--transfers", str(WIDTH), "--checkers", str(WIDTH), "--retries", "1"]
     program += ["--config", "/dev/null", "--s3-no-check-bucket", "--ignore-checksum"]
     return {
@@ -387,7 +400,9 @@ def run_library(client: str, phase: str, environment: dict[str, str], folder: Pa
     return {"seconds": seconds, "cpu": usage.ru_utime + usage.ru_stime, "peak": usage.ru_maxrss / 1024}
 
 
-def run_command(client: str, phase: str, endpoint: str, environment: dict[str, str], folder: Path) -> dict[str, float]:
+def run_command(
+    client: str, phase: str, endpoint: str, environment: dict[str, str], folder: Path
+) -> dict[str, float]:
     """One phase of a command line, start to end."""
     for old in folder.glob("down-*"):
         shutil.rmtree(old)
@@ -414,4 +429,6 @@ def run_command(client: str, phase: str, endpoint: str, environment: dict[str, s
 
 if __name__ == "__main__":
     given = json.loads(sys.stdin.read())
-    print(json.dumps(run_library(given["client"], given["phase"], given["environment"], Path(given["folder"]))))
+    print(
+        json.dumps(run_library(given["client"], given["phase"], given["environment"], Path(given["folder"])))
+    )

@@ -1,5 +1,5 @@
-"""The servers of the storage benchmark: a stub that costs nothing (the client is what is measured), a fast server in
-memory, and a real one. Each is a context manager that gives an endpoint with keys, and an empty bucket ``bench``.
+"""The servers of the storage benchmark: a stub that costs nothing (the client is what is measured), a fast one
+in memory, and a real one. Each is a context manager that gives an endpoint and keys, with a bucket ``bench``.
 """
 
 from __future__ import annotations
@@ -89,7 +89,9 @@ http {{
       if ($http_x_amz_copy_source) {{ rewrite ^ /copy.xml break; }}
       if ($request_method = PUT) {{ return 200; }}
       if ($request_method = DELETE) {{ return 204; }}
-      if ($request_method = POST) {{ return 200 "<DeleteResult><Deleted><Key>k</Key></Deleted></DeleteResult>"; }}
+      if ($request_method = POST) {{
+        return 200 "<DeleteResult><Deleted><Key>k</Key></Deleted></DeleteResult>";
+      }}
       if ($list) {{ rewrite ^ $list break; }}
       if ($list = "") {{ rewrite ^ $content break; }}
       error_page 405 =200 $uri;
@@ -128,7 +130,9 @@ def stub() -> Iterator[Endpoint]:
             (www / title).write_bytes(b"x" * size)
         for number in range(1, 21):
             (www / f"page-{number}.xml").write_text(_page(number))
-        (www / "empty.xml").write_text("<ListBucketResult><IsTruncated>false</IsTruncated></ListBucketResult>")
+        (www / "empty.xml").write_text(
+            "<ListBucketResult><IsTruncated>false</IsTruncated></ListBucketResult>"
+        )
         (www / "copy.xml").write_text('<CopyObjectResult><ETag>"x"</ETag></CopyObjectResult>')
         (folder / "nginx.conf").write_text(NGINX.format(folder=folder, port=port))
         with running(["nginx", "-c", str(folder / "nginx.conf"), "-p", str(folder)], port):
@@ -142,7 +146,15 @@ def rclone() -> Iterator[Endpoint]:
     with tempfile.TemporaryDirectory(prefix="bench-rclone-", dir="/dev/shm") as name:
         (Path(name) / BUCKET).mkdir()
         port = free_port()
-        command = [str(program), "serve", "s3", "--addr", f"127.0.0.1:{port}", "--auth-key", "key,secretsecret"]
+        command = [
+            str(program),
+            "serve",
+            "s3",
+            "--addr",
+            f"127.0.0.1:{port}",
+            "--auth-key",
+            "key,secretsecret",
+        ]
         with running([*command, "--vfs-cache-mode", "off", "--no-checksum", name], port):
             yield Endpoint(f"http://127.0.0.1:{port}", "key", "secretsecret")
 

@@ -125,7 +125,8 @@ def test_a_missing_bucket_is_made_when_asked(running: Running, lacks: Lacks) -> 
         name for name, value in environment.items() if running.environment.get(name) not in (None, value)
     ]
     # Rigs may share a server, on which a name is somebody's for good.
-    environment = {**environment, name: f"made{token_hex(3)}{environment[name]}"}
+    folder, slash, bucket = environment[name].rpartition("/")  # a bucket may be a folder, with its path
+    environment = {**environment, name: f"{folder}{slash}made{token_hex(3)}{bucket}"}
     with opened(environment) as storage:
         with pytest.raises(BucketNotFound):
             storage.check()

@@ -106,7 +106,7 @@ def test_both_are_refused_in_the_same_way(sdk: Any, ours: Storage) -> None:
 
 
 def test_a_server_without_the_second_list_is_refused() -> None:
-    """Its older list takes `A` and `a` for one folder, as the SDK shows: keys would come out that are none."""
+    """Its older list takes `A` and `a` for one folder, as the SDK shows: keys would come that are none."""
     old = double(second_list=False)
     with old.serve() as server, storages.open(environment_of(server.url)) as ours:
         for key in ("A/x", "a/b"):
