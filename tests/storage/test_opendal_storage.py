@@ -153,6 +153,7 @@ def test_just_below_leaves_nothing_out_and_little_in() -> None:
 
 # -- errors --------------------------------------------------------------------------------------------------
 
+SLOW = '\n\nContext:\n   response: Parts { status: 503, headers: {"retry-after": "7"} }'
 TEXTS = [
     (opendal.exceptions.NotFound, "NotFound (permanent) at stat => no\n\nContext: x", NotFound, False),
     (opendal.exceptions.RateLimited, "RateLimited (temporary) at read => slow down", Throttled, True),
@@ -177,6 +178,14 @@ TEXTS = [
         False,
     ),
     (opendal.exceptions.Unsupported, "Unsupported (permanent) at copy => no", Unsupported, False),
+    (opendal.exceptions.Unexpected, f"Unexpected (temporary) at stat{SLOW}", Unavailable, True),
+    (opendal.exceptions.Unexpected, "Unexpected (temporary) at read => io timeout reached", TimedOut, True),
+    (
+        opendal.exceptions.Unexpected,
+        "Unexpected (temporary) at read => send http request\n\nSource:\n   refused (os error 111)",
+        Unavailable,
+        True,
+    ),
     (
         OSError,
         "PermissionDenied (permanent) at write, context: { uri: u?sig=hidden } => no",
@@ -195,6 +204,11 @@ def test_exceptions_become_ours(
     assert (found.retryable, found.where) == (retryable, "place/key")
     assert "Context" not in str(found)
     assert "hidden" not in str(found)
+
+
+def test_a_server_says_when_to_come_back() -> None:
+    text = f"RateLimited (temporary) at stat{SLOW}"
+    assert failure(opendal.exceptions.RateLimited(text), "w").retry_after == 7.0
 
 
 def test_errors_of_the_file_system_keep_their_meaning() -> None:

@@ -5,6 +5,7 @@ Only the first line of what OpenDAL says is passed on: what follows are addresse
 
 from __future__ import annotations
 
+import errno
 import re
 
 from cloudberth.errors import (
@@ -17,6 +18,7 @@ from cloudberth.errors import (
     PermissionDenied,
     PreconditionFailed,
     Throttled,
+    TimedOut,
     Unavailable,
     Unsupported,
     WrongRegion,
@@ -24,10 +26,20 @@ from cloudberth.errors import (
 from cloudberth.storage.http.failures import MESSAGE_LENGTH, Meaning, invalid, unexpected
 from cloudberth.storage.local_failures import failure as failure_of_system
 
-_HEAD = re.compile(r"^(?P<kind>\w+) \((?P<lasting>temporary|permanent|persistent)\) at .*?=> ?(?P<said>.*)")
+_HEAD = re.compile(
+    r"^(?P<kind>\w+) \((?P<lasting>temporary|permanent|persistent)\) at \w+"
+    r"[^\n]*?(?:=> ?(?P<said>[^\n]*))?(?=\n|$)"
+)
+_STATUS = re.compile(r"\bstatus: (\d{3})\b")
+_RETRY_AFTER = re.compile(r'"retry-after": "(\d{1,5})"')
+_NETWORK = frozenset(
+    (
+        errno.ECONNREFUSED, errno.ECONNRESET, errno.ECONNABORTED, errno.EPIPE, errno.ENETUNREACH,
+        errno.EHOSTUNREACH,
+    )
+)  # fmt: skip
 _CODE = re.compile(r'code: "(\w+)"')
 _ERRNO = re.compile(r"\(os error (\d+)\)")
-_REFUSED = re.compile(r"(401|403)\b")
 _FOLDER_IN_THE_WAY = 21
 _FILE_IN_THE_WAY = (17, 20)
 
@@ -71,21 +83,31 @@ def failure(error: Exception, where: str, *, writing: bool = False) -> BackendEr
     """What an exception of OpenDAL is. writing: a name in the way is then no missing object."""
     text = str(error)
     head = _HEAD.match(text)
-    said = " ".join((head["said"] if head else text.partition("\n")[0]).split())[:MESSAGE_LENGTH]
+    line = (head["said"] or head["kind"]) if head else text.partition("\n")[0]
+    said = " ".join(line.split())[:MESSAGE_LENGTH]
     kind = head["kind"] if head else type(error).__name__
     number = _ERRNO.search(text)
-    if number is not None and kind != "NotFound":
+    if number is not None and kind != "NotFound" and int(number[1]) not in _NETWORK:
         return _of_system(int(number[1]), said, where, writing)
     code = (_CODE.search(text) or ["", ""])[1]
-    meaning = CODES.get(code) or MEANINGS.get(kind)
-    if meaning is None and _REFUSED.match(said):
-        meaning = PermissionDenied
+    meaning = CODES.get(code) or MEANINGS.get(kind) or _by_status(text, said)
     if meaning is None:
         passing = head is not None and head["lasting"] in ("temporary", "persistent")
-        meaning = Unavailable if passing else unexpected
+        meaning = (TimedOut if "timeout" in said else Unavailable) if passing else unexpected
     found = meaning(said or kind, where=where)
     found.code = code or kind
+    seconds = _RETRY_AFTER.search(text)
+    if found.retryable and seconds is not None:
+        found.retry_after = float(seconds[1])
     return found
+
+
+def _by_status(text: str, said: str) -> Meaning | None:
+    """What a status of HTTP says that OpenDAL made nothing of."""
+    status = _STATUS.search(text)
+    if (status is not None and status[1] in ("401", "403")) or said.startswith(("401 ", "403 ")):
+        return PermissionDenied
+    return None
 
 
 def _of_system(number: int, said: str, where: str, writing: bool) -> BackendError:
