@@ -1,0 +1,233 @@
+"""One way to SQLite and PostgreSQL: the same statements for both, connections that are lent out.
+
+A URL is ``sqlite:///path/traces.db`` (or just a path) or ``postgresql://…``; PostgreSQL needs the extra
+`postgres`. Statements are written with ``?``.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from cloudberth.errors import BackendError, CloudberthError, InvalidInput, Kind, Unavailable
+
+Row = tuple[Any, ...]
+_WAIT = 30.0  # seconds for the write lock of SQLite
+_PRAGMAS = (
+    "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA temp_store=MEMORY; PRAGMA cache_size=-16384;"
+)
+# Any number that no other program uses on this database.
+_LOCK = 7_261_034_115
+
+
+class Database:
+    """Connections to one database. Safe to use from several threads; not across a fork."""
+
+    def __init__(self, url: str) -> None:
+        self.is_postgres = url.startswith(("postgresql://", "postgres://"))
+        self._url = url
+        self._free: list[Any] = []
+        self._guard = threading.Lock()
+        self._closed = False
+        if not self.is_postgres:
+            self.path = _path(url)
+
+    def __repr__(self) -> str:
+        return f"Database({'postgresql' if self.is_postgres else self.path})"
+
+    @property
+    def shown(self) -> str:
+        """The place for people, without a password."""
+        if not self.is_postgres:
+            return str(self.path)
+        from urllib.parse import urlsplit
+
+        parts = urlsplit(self._url)
+        return f"postgresql://{parts.hostname or ''}{parts.path}"
+
+    @contextmanager
+    def connection(self) -> Iterator[Connection]:
+        """A connection for reading; each statement stands alone."""
+        raw = self._take()
+        broken = True
+        try:
+            yield Connection(raw, self.is_postgres)
+            broken = False
+        except Exception as error:
+            if not _is_driver(error):
+                # The caller's own: the connection is sound when its transaction was taken back.
+                broken = False
+                raise
+            broken = _is_broken(error)
+            raise self._explained(error) from None
+        finally:
+            self._give(raw, broken)
+
+    @contextmanager
+    def transaction(self, *, alone: bool = False) -> Iterator[Connection]:
+        """All or nothing. alone: no other `alone` transaction, in any process, overlaps this one."""
+        with self.connection() as connection:
+            connection.begin(alone)
+            try:
+                yield connection
+            except BaseException:
+                connection.roll_back()
+                raise
+            connection.commit()
+
+    def close(self) -> None:
+        with self._guard:
+            self._closed = True
+            free, self._free = self._free, []
+        for raw in free:
+            raw.close()
+
+    def size(self) -> int:
+        """Bytes on disk."""
+        if not self.is_postgres:
+            names = (self.path, self.path.with_name(self.path.name + "-wal"))
+            return sum(name.stat().st_size for name in names if name.exists())
+        with self.connection() as connection:
+            return int(connection.rows("SELECT pg_total_relation_size('trace_spans')")[0][0])
+
+    def _take(self) -> Any:
+        with self._guard:
+            if self._closed:
+                raise CloudberthError("this trace database is closed", where=self.shown)
+            if self._free:
+                return self._free.pop()
+        try:
+            return self._open_postgres() if self.is_postgres else self._open_sqlite()
+        except Exception as error:
+            if not _is_driver(error):
+                raise
+            raise self._explained(error) from None
+
+    def _give(self, raw: Any, broken: bool) -> None:
+        with self._guard:
+            if not broken and not self._closed:
+                self._free.append(raw)
+                return
+        raw.close()
+
+    def _open_sqlite(self) -> sqlite3.Connection:
+        if not self.path.exists():
+            # What people wrote is in it: nobody else on this machine reads it.
+            self.path.touch(mode=0o600)
+        raw = sqlite3.connect(self.path, timeout=_WAIT, isolation_level=None, check_same_thread=False)
+        raw.executescript(_PRAGMAS)
+        return raw
+
+    def _open_postgres(self) -> Any:
+        try:
+            import psycopg
+        except ModuleNotFoundError:
+            raise InvalidInput(
+                "traces in PostgreSQL need the library psycopg", hint='pip install "cloudberth[postgres]"'
+            ) from None
+        return psycopg.connect(
+            self._url, autocommit=True, connect_timeout=10, options="-c statement_timeout=60000"
+        )
+
+    def _explained(self, error: Exception) -> CloudberthError:
+        """The driver's error as one of ours, without the address's password."""
+        lines = str(error).strip().splitlines()
+        said = lines[0] if lines else type(error).__name__
+        if _is_broken(error) or "locked" in said or "full" in said:
+            return Unavailable(f"the trace database does not work: {said}", where=self.shown)
+        return BackendError(
+            f"the trace database refused a statement: {said}", kind=Kind.UNEXPECTED, where=self.shown
+        )
+
+
+class Connection:
+    """A connection that is lent; the same calls on both engines."""
+
+    def __init__(self, raw: Any, is_postgres: bool) -> None:
+        self._raw = raw
+        self.is_postgres = is_postgres
+
+    def rows(self, statement: str, values: Sequence[Any] = ()) -> list[Row]:
+        found = self._raw.execute(self._written(statement), values).fetchall()
+        return [tuple(row) for row in found] if self.is_postgres else found
+
+    def run(self, statement: str, values: Sequence[Any] = ()) -> int:
+        """How many rows it touched."""
+        return int(self._raw.execute(self._written(statement), values).rowcount)
+
+    def run_many(self, statement: str, rows: Sequence[Sequence[Any]]) -> None:
+        if not rows:
+            return
+        if self.is_postgres:
+            with self._raw.cursor() as cursor:
+                cursor.executemany(self._written(statement), rows)
+        else:
+            self._raw.executemany(statement, rows)
+
+    def copy(self, table: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
+        """Many rows into a table, by the quickest way the engine has."""
+        names = ",".join(columns)
+        if not self.is_postgres:
+            marks = ",".join("?" * len(columns))
+            self._raw.executemany(f"INSERT INTO {table} ({names}) VALUES ({marks})", rows)
+            return
+        with self._raw.cursor() as cursor, cursor.copy(f"COPY {table} ({names}) FROM STDIN") as into:
+            for row in rows:
+                into.write_row(row)
+
+    def begin(self, alone: bool) -> None:
+        if not self.is_postgres:
+            self._raw.execute("BEGIN IMMEDIATE" if alone else "BEGIN")
+            return
+        self._raw.execute("BEGIN")
+        if alone:
+            self._raw.execute(f"SELECT pg_advisory_xact_lock({_LOCK})")
+
+    def commit(self) -> None:
+        self._raw.execute("COMMIT")
+
+    def roll_back(self) -> None:
+        # A connection that broke has nothing left to take back.
+        try:
+            self._raw.execute("ROLLBACK")
+        except Exception as error:
+            if not _is_driver(error):
+                raise
+
+    def _written(self, statement: str) -> str:
+        return statement.replace("%", "%%").replace("?", "%s") if self.is_postgres else statement
+
+
+def _path(url: str) -> Path:
+    if "://" in url and not url.startswith("sqlite:///"):
+        scheme = url.partition("://")[0]
+        raise InvalidInput(
+            f"traces cannot be kept in {scheme!r}",
+            hint="sqlite:///path/traces.db, a path, or postgresql://…",
+        )
+    path = Path(url.removeprefix("sqlite:///"))
+    if not path.name:
+        raise InvalidInput("this is no file for traces", where=url)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InvalidInput(
+            f"the folder for traces cannot be made: {error.strerror}", where=str(path.parent)
+        ) from None
+    return path
+
+
+def _is_driver(error: Exception) -> bool:
+    return isinstance(error, sqlite3.Error) or type(error).__module__.split(".")[0] == "psycopg"
+
+
+def _is_broken(error: Exception) -> bool:
+    """Whether the connection is of no more use."""
+    names = {kind.__name__ for kind in type(error).__mro__}
+    if isinstance(error, sqlite3.Error):
+        return not isinstance(error, sqlite3.IntegrityError)
+    return bool(names & {"OperationalError", "InterfaceError"})
