@@ -9,7 +9,6 @@ objects do not belong here: their bytes would hold up everybody else's.
 from __future__ import annotations
 
 import heapq
-import select
 import socket
 import time
 from collections import deque
@@ -26,6 +25,7 @@ from cloudberth.storage.calls import Call, Program
 from cloudberth.storage.http.connection import Connection
 from cloudberth.storage.http.lane import Lane
 from cloudberth.storage.http.message import Origin, Request, Response
+from cloudberth.storage.http.poller import READABLE, WRITABLE, new_poller
 
 if TYPE_CHECKING:
     from cloudberth.storage.layers import Layered
@@ -58,7 +58,7 @@ class Lanes(Generic[T]):
 
     def __init__(self, width: int) -> None:
         self._width = max(1, width)
-        self._epoll = select.epoll()
+        self._poller = new_poller()
         self._lanes: dict[int, tuple[Lane, Place]] = {}
         self._on_lane: dict[int, _Job] = {}
         self._idle: dict[Place, list[Lane]] = {}
@@ -84,7 +84,7 @@ class Lanes(Generic[T]):
         """
         source = iter(programs)
         taken: tuple[int, Program[T]] | None = next(source, None)
-        self._epoll.register(self._woken.fileno(), select.EPOLLIN)
+        self._poller.register(self._woken.fileno(), READABLE)
         try:
             while taken is not None or self._running:
                 while taken is not None and self._has_room(taken[0]):
@@ -115,11 +115,11 @@ class Lanes(Generic[T]):
         wait = _SWEEP_SECONDS
         if self._later:
             wait = min(wait, max(0.0, self._later[0][0] - now))
-        for descriptor, events in self._epoll.poll(wait):
+        for descriptor, events in self._poller.poll(wait):
             found = self._lanes.get(descriptor)
             if found is None:
                 self._woken_up()
-            elif events & select.EPOLLOUT:
+            elif events & WRITABLE:
                 self._write(found[0])
             else:
                 self._read(found[0])
@@ -249,7 +249,7 @@ class Lanes(Generic[T]):
             return
         lane = Lane(result)
         self._lanes[lane.socket.fileno()] = (lane, place)
-        self._epoll.register(lane.socket.fileno(), select.EPOLLIN)
+        self._poller.register(lane.socket.fileno(), READABLE)
         self._free(lane, place)
 
     def _free(self, lane: Lane, place: Place) -> None:
@@ -267,7 +267,7 @@ class Lanes(Generic[T]):
         idle = self._idle.get(place, [])
         if lane in idle:
             idle.remove(lane)
-        self._epoll.unregister(descriptor)
+        self._poller.unregister(descriptor)
         lane.connection.close()
 
     # -- requests out, answers in ----------------------------------------------------------------------------
@@ -289,7 +289,7 @@ class Lanes(Generic[T]):
             self._step(job, partial(job.flow.throw, error))
             return
         if not whole:
-            self._epoll.modify(descriptor, select.EPOLLIN | select.EPOLLOUT)
+            self._poller.modify(descriptor, READABLE | WRITABLE)
 
     def _write(self, lane: Lane) -> None:
         try:
@@ -298,7 +298,7 @@ class Lanes(Generic[T]):
             self._read(lane)
             return
         if whole:
-            self._epoll.modify(lane.socket.fileno(), select.EPOLLIN)
+            self._poller.modify(lane.socket.fileno(), READABLE)
         self._read(lane)
 
     def _read(self, lane: Lane) -> None:
@@ -360,7 +360,7 @@ class Lanes(Generic[T]):
             lane.connection.close()
         for job in self._on_lane.values():
             job.program.close()
-        self._epoll.close()
+        self._poller.close()
         self._wake.close()
         self._woken.close()
 

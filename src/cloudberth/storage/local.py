@@ -86,6 +86,7 @@ class Local(OpenableBackend):
 
     def __init__(self, root: Path, *, sync: bool = True) -> None:
         self.tree = Tree(str(root.absolute()), sync)
+        self.prompt = frozenset({"get", "head"} if sync else {"get", "head", "put"})
         self.place = self.tree.place
         self._uploads = Uploads(self.tree)
         self._swept = False

@@ -268,3 +268,20 @@ def test_memory_is_bounded_by_what_programs_say() -> None:
         lanes: Lanes[None] = Lanes(32)
         assert len(list(lanes.run((10 * 2**20, large(storage)) for _ in range(30)))) == 30
     assert most == 3
+
+
+def test_it_also_works_without_epoll(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As on macOS, where there is no epoll."""
+    monkeypatch.delattr("select.epoll")
+
+    def echo(peer: Peer) -> None:
+        while head := peer.request():
+            peer.send(ok(key_of(head)))
+
+    with serving(echo) as server, opened(server) as storage:
+        found = {
+            outcome.call.tag: outcome.value for outcome in storage.load_many(f"k{n}" for n in range(200))
+        }
+        large = [outcome.error for outcome in storage.save_many((f"k{n}", bytes(900_000)) for n in range(20))]
+    assert found == {f"k{n}": f"k{n}".encode() for n in range(200)}
+    assert large == [None] * 20

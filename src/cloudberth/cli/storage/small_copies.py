@@ -5,7 +5,6 @@ What is on this machine is read and written in between, at once: handing it to a
 
 from __future__ import annotations
 
-import select
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -39,7 +38,7 @@ class Done:
 def suits(job: Job) -> bool:
     """Whether a job belongs here: small, known in size, and over the network."""
     stores = [side.store for side in (job.origin, job.target) if side.store is not None]
-    if job.size is None or job.size > SMALL or len(stores) < 2 or not hasattr(select, "epoll"):
+    if job.size is None or job.size > SMALL or len(stores) < 2:
         return False
     return any(isinstance(bare_backend(store.backend), HttpBackend) for store in stores)
 
