@@ -23,6 +23,7 @@ from cloudberth.errors import (
     PermissionDenied,
     PreconditionFailed,
     Throttled,
+    TimedOut,
     Unavailable,
     Unsupported,
 )

@@ -96,6 +96,8 @@ def failure(error: Exception, where: str, *, writing: bool = False) -> BackendEr
         meaning = (TimedOut if "timeout" in said else Unavailable) if passing else unexpected
     found = meaning(said or kind, where=where)
     found.code = code or kind
+    if isinstance(found, Unavailable):
+        found.hint = "is the address right, and does the server answer from here?"
     seconds = _RETRY_AFTER.search(text)
     if found.retryable and seconds is not None:
         found.retry_after = float(seconds[1])
