@@ -6,8 +6,8 @@
 
 It shows two things: that an extra brings all that its types need, and that no type needs what belongs to
 another. The servers of the contract suite run in this environment, the client alone in the fresh one: it
-saves, loads, lists, copies, uploads by parts, deletes, and is examined by `berth storage doctor`. Packages come
-from the configured index; run by hand, since the test suite itself uses no network.
+saves, loads, lists, copies, uploads by parts, deletes, and is examined by `berth storage doctor`. Packages
+come from the configured index; run by hand, since the test suite itself uses no network.
 """
 
 from __future__ import annotations
