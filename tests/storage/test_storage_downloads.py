@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
 
-from cloudberth.errors import InvalidInput, NotFound
+from cloudberth.errors import InvalidInput, NotFound, Unavailable
+from cloudberth.storage.body import FileReader
 from cloudberth.storage.options import Options
 from storage.http.scripted_server import Peer, serving
 from storage.http.test_http_lanes import opened
@@ -41,3 +43,13 @@ def test_a_download_that_fails_leaves_the_old_file(tmp_path: Path) -> None:
             storage.download("k", tmp_path / "no" / "such" / "folder")
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
     assert (tmp_path / "file").read_text() == "old"
+
+
+def test_a_disk_that_fails_while_it_is_read_is_an_error_of_ours() -> None:
+    """A folder cannot be read as a file: that is as near as a test comes to a broken disk."""
+    reader = FileReader(os.open("/", os.O_RDONLY), 10)
+    with reader, pytest.raises(Unavailable, match="reading failed"):
+        reader.read(5)
+    other = FileReader(os.open("/", os.O_RDONLY), 10)
+    with other, pytest.raises(Unavailable, match="reading failed"):
+        other.readinto(memoryview(bytearray(5)))

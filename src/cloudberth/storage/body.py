@@ -13,6 +13,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from cloudberth.errors import Unavailable
+
 CHUNK = 256 * 1024
 Buffer = bytes | bytearray | memoryview
 
@@ -135,6 +137,11 @@ class BytesReader(Reader):
         pass
 
 
+def _failed(error: OSError) -> Unavailable:
+    """What a disk says while it is read."""
+    return Unavailable(f"reading failed: {error.strerror or error}", hint="look at the disk, or the mount")
+
+
 class FileReader(Reader):
     """An open file descriptor, which it owns; `size` bytes from where it stands."""
 
@@ -146,7 +153,10 @@ class FileReader(Reader):
         wanted = self._left if size < 0 else min(size, self._left)
         pieces: list[bytes] = []
         while wanted:
-            piece = os.read(self._descriptor, min(wanted, 1 << 24))
+            try:
+                piece = os.read(self._descriptor, min(wanted, 1 << 24))
+            except OSError as error:
+                raise _failed(error) from None
             if not piece:
                 self._left = 0
                 break
@@ -158,7 +168,10 @@ class FileReader(Reader):
     def readinto(self, buffer: memoryview) -> int:
         if not self._left:
             return 0
-        count = os.readv(self._descriptor, [buffer[: self._left]])
+        try:
+            count = os.readv(self._descriptor, [buffer[: self._left]])
+        except OSError as error:
+            raise _failed(error) from None
         self._left -= count
         return count
 

@@ -66,6 +66,9 @@ def test_a_dry_run_changes_nothing_and_its_plan_is_what_is_executed(
     assert set(files(target)) == {"a.txt", "deep/b ü.log"}
     summary = json.loads(capfd.readouterr().out)
     assert (summary["format"], summary["copied"], summary["bytes"]) == (1, 2, 6)
+    assert berth("sync", source, target, "--execute", plan) == 3
+    assert "this plan was executed already" in capfd.readouterr().err
+    assert berth("sync", source, target, "--execute", plan, "--restart") == 0
 
 
 def test_a_dry_run_as_json(source: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:

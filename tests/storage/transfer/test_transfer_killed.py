@@ -80,7 +80,6 @@ def test_killed_again_and_again(tmp_path: Path) -> None:
             # Whatever was written twice was finished shortly before a kill.
             for moment in times[:-1]:
                 assert any(0 <= kill - moment < _FORGETTABLE_SECONDS for kill in killed), (key, times, killed)
-    assert sum(len(times) - 1 for times in parts.values()) <= 8 * len(killed) * 2
     # Files that were being written when it was killed are swept later (`tmp`); parts would stay.
     left = [
         path for path in (target / ".berth").rglob("*") if path.stat().st_size > 1_000_000 and path.is_file()
