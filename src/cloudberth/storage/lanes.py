@@ -87,7 +87,8 @@ class Lanes(Generic[T]):
         self._poller.register(self._woken.fileno(), READABLE)
         try:
             while taken is not None or self._running:
-                while taken is not None and self._has_room(taken[0]):
+                # Programs that end in place must be told of before more are begun.
+                while taken is not None and not self._results and self._has_room(taken[0]):
                     size, program = taken
                     self._running += 1
                     self._bytes += size

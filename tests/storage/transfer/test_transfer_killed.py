@@ -17,7 +17,7 @@ import pytest
 DRIVER = Path(__file__).with_name("kill_driver.py")
 KILLS = 6
 # What one commit a second can forget: what finished within it, and what was under way.
-_FORGETTABLE_SECONDS = 1.5
+_FORGETTABLE_SECONDS = 2.0
 
 
 def fill(folder: Path, count: int) -> None:

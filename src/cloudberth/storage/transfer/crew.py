@@ -23,24 +23,27 @@ def unordered(
     """The results of a function for every job, as they come. After `stop` no new job is begun.
 
     The jobs are taken from their iterator on the caller's thread, at most two chunks a thread ahead. An
-    exception of the function is raised here and ends it. The threads are daemons: they keep no process alive.
+    exception of the function is raised here, once what was under way has ended. The threads are daemons: they
+    keep no process alive.
     """
     todo: SimpleQueue[list[Job] | None] = SimpleQueue()
-    finished: SimpleQueue[list[Result] | BaseException] = SimpleQueue()
+    finished: SimpleQueue[list[Result]] = SimpleQueue()
+    failures: list[BaseException] = []
 
     def work() -> None:
         while (piece := todo.get()) is not None:
             try:
-                finished.put([function(job) for job in piece if not stop.is_set()])
+                finished.put([function(job) for job in piece if not (stop.is_set() or failures)])
             except BaseException as error:
-                finished.put(error)
+                failures.append(error)
+                finished.put([])
 
     rest = iter(jobs)
     started = running = 0
     more = True
     try:
         while True:
-            while more and running < 2 * threads and not stop.is_set():
+            while more and running < 2 * threads and not (stop.is_set() or failures):
                 piece = list(islice(rest, chunk))
                 if not piece:
                     more = False
@@ -51,12 +54,12 @@ def unordered(
                 todo.put(piece)
                 running += 1
             if not running:
-                return
+                break
             results = finished.get()
             running -= 1
-            if isinstance(results, BaseException):
-                raise results
             yield from results
+        if failures:
+            raise failures[0]
     finally:
         for _ in range(started):
             todo.put(None)

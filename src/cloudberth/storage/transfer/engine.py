@@ -104,6 +104,13 @@ def execute(plan_path: Path, source: Storage, target: Storage, execution: Execut
     digest = hashlib.sha256(plan_path.read_bytes()).hexdigest()
     purpose = {**_purpose(source, target, rules), "plan": digest}
     with _opened(execution, purpose) as journal:
+        if execution.restart:
+            _forget(journal, target)
+        if journal.state is State.DONE:
+            raise Refused(
+                "this plan was executed already", where=str(plan_path),
+                hint="make a new one; or, to do all of it once more, add --restart",
+            )  # fmt: skip
         resumed = journal.state is State.RUNNING
         if not resumed:
             counts = plan_file.load(journal, plan_path, source.place, target.place)

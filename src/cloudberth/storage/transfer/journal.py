@@ -348,8 +348,18 @@ class Journal:
             if not (self._statuses or self._parts or self._gone):
                 return
             with self._writing():
+                # One statement for the many that are simply done: each further one hands the interpreter's
+                # lock over, and a second is soon gone.
+                last = {row[3]: row for row in self._statuses}
+                plain = [number for number, row in last.items() if row[0] == Status.DONE and row[2] is None]
+                self._database.execute(
+                    "UPDATE work SET status = 1, kind = NULL, note = NULL"
+                    " WHERE id IN (SELECT value FROM json_each(?))",
+                    (json.dumps(plain),),
+                )
                 self._database.executemany(
-                    "UPDATE work SET status = ?, kind = ?, note = ? WHERE id = ?", self._statuses
+                    "UPDATE work SET status = ?, kind = ?, note = ? WHERE id = ?",
+                    [row for row in last.values() if row[0] != Status.DONE or row[2] is not None],
                 )
                 self._database.executemany("INSERT OR REPLACE INTO part VALUES (?, ?, ?, ?, ?)", self._parts)
                 gone = [(work,) for work in self._gone]
