@@ -18,7 +18,8 @@ from cloudberth.errors import BackendError, CloudberthError, InvalidInput, Kind,
 Row = tuple[Any, ...]
 _WAIT = 30.0  # seconds for the write lock of SQLite
 _PRAGMAS = (
-    "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA temp_store=MEMORY; PRAGMA cache_size=-16384;"
+    "PRAGMA auto_vacuum=INCREMENTAL; PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; "
+    "PRAGMA temp_store=MEMORY; PRAGMA cache_size=-16384; PRAGMA journal_size_limit=67108864;"
 )
 # Any number that no other program uses on this database.
 _LOCK = 7_261_034_115

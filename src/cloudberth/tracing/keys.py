@@ -62,7 +62,8 @@ class IngestKeys:
         only, values = ("", ()) if tenant is None else ("WHERE tenant = ?", (tenant,))
         with self._database.connection() as connection:
             rows = connection.rows(
-                f"SELECT id, tenant, app, label, created, revoked, used FROM trace_keys {only} ORDER BY created, id",
+                "SELECT id, tenant, app, label, created, revoked, used FROM trace_keys "
+                f"{only} ORDER BY created, id",
                 values,
             )
         return tuple(KeyRecord(*row) for row in rows)

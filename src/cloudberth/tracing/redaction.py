@@ -61,6 +61,28 @@ RULES = (
          re.compile(rf"((?:{_FIELDS})\\?[\"']?\s{{0,5}}[:=]\s{{0,5}}\\?[\"']?)[^\s\"'\\,;}}&]{{6,}}", re.I)),
 )  # fmt: skip
 
+_URL_PASSWORD, _FIELD = (
+    re.compile(rule.pattern.pattern.encode(), re.I)
+    for rule in RULES
+    if rule.name in ("url-password", "field")
+)
+_SIGNS = tuple(
+    sign.encode() for rule in RULES if rule.name not in ("url-password", "field") for sign in rule.signs
+)
+# A part of every name in _FIELDS.
+_WORDS = (b"passw", b"secret", b"api_key", b"apikey", b"access_key", b"accesskey", b"s_token", b"h_token")
+# Keys are long runs without spaces and dots; words, names of attributes and ids of spans are short ones.
+# Looking for a run takes two passes in C, looking for every sign twenty.
+_RUN = b"a" * 17
+_LETTERS = bytes(
+    97 if chr(number).isascii() and (chr(number).isalnum() or chr(number) in "_-+=") else 32
+    for number in range(256)
+)
+
+
+def _has_run(data: bytes) -> bool:
+    return _RUN in data.translate(_LETTERS)
+
 
 class Redaction:
     """What is taken out. secrets: values that are known, wherever they stand; patterns: further
@@ -73,22 +95,9 @@ class Redaction:
         self._rules = rules
         self._secrets = sorted({each for each in secrets if len(each) >= _SHORTEST}, key=len, reverse=True)
         self._patterns = [re.compile(each) for each in patterns]
-        self._signs = tuple(
-            {
-                sign.encode()
-                for rule in rules
-                for sign in rule.signs
-                if rule.name not in ("field", "url-password")
-            }
-            | {each.encode() for each in self._secrets}
-        )
-        fields = [rule for rule in rules if rule.name in ("field", "url-password")]
-        # Their signs are ordinary words and parts of our own attribute names; the expressions look for
-        # themselves.
-        self._fields = [
-            re.compile(rule.pattern.pattern.encode(), rule.pattern.flags & ~re.UNICODE) for rule in fields
-        ]
-        self._field_signs = (b":", b"=")
+        # What a run of letters does not give away has to be searched for by itself.
+        self._short = [each.encode() for each in self._secrets if not _has_run(each.encode())]
+        self._looks = bool(rules) or bool(self._secrets)
 
     def __repr__(self) -> str:
         return f"Redaction({len(self._rules)} rules, {len(self._secrets)} known secrets)"
@@ -125,12 +134,24 @@ class Redaction:
         return rewrite(data, self._change) if self._may_hold(data) else data
 
     def _may_hold(self, data: bytes) -> bool:
+        """Whether it is worth taking a span apart; quick, as this is asked of every span."""
         if self._patterns:
             return True
-        for sign in self._signs:
-            if sign in data:
-                return True
-        return any(pattern.search(data) for pattern in self._fields)
+        if not self._looks:
+            return False
+        if _has_run(data) and self._holds_key(data):
+            return True
+        if any(each in data for each in self._short):
+            return True
+        if b"://" in data and _URL_PASSWORD.search(data):
+            return True
+        lower = data.lower()
+        return any(word in lower for word in _WORDS) and bool(_FIELD.search(data))
+
+    def _holds_key(self, data: bytes) -> bool:
+        if any(sign in data for sign in _SIGNS):
+            return True
+        return any(each.encode() in data for each in self._secrets)
 
     def _change(self, _name: str, value: Any) -> Any:
         return self.value(value)

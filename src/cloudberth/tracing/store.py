@@ -77,6 +77,9 @@ _FEEDBACK = (
 _MOST_RESOURCES = 10_000
 
 
+RECORDED, STORED_BYTES, STORED_SPANS = "recorded", "stored.bytes", "stored.spans"
+
+
 def now_ns() -> int:
     return time.time_ns()
 
@@ -123,6 +126,9 @@ class TraceStore:
         with self.database.transaction(alone=True) as connection:
             _keep_resources(connection, fresh)
             connection.copy("trace_spans", COLUMNS, rows)
+            add_count(connection, STORED_BYTES, sum(len(span.data) for span in spans))
+            add_count(connection, STORED_SPANS, len(spans))
+            add_count(connection, RECORDED, len(spans))
         if len(self._resources) + len(fresh) > _MOST_RESOURCES:
             self._resources.clear()
         self._resources.update(fresh)

@@ -97,7 +97,6 @@ PROFILE = Profile(
     # Version 4 is the path in which spans are seen at once; a higher number is refused with 400.
     headers=(("authorization", "Basic {basic}"), ("x-langfuse-ingestion-version", "4")),
     resource=(("langfuse.environment", "{environment}"), ("deployment.environment.name", "{environment}")),
-    copies=((names.OI_SESSION, "session"), (names.OI_USER, "user")),
     derive=_derive,
     # 5 MB a request in the cloud, else 413. Hobby plan: 1,000 requests a minute.
     limits=Limits(body=3 << 20, requests_per_minute=900),
