@@ -212,3 +212,27 @@ def read_choices(database: Database, *, tenant: str | None = None) -> Choices:
 
     with database.connection() as connection:
         return Choices(distinct("tenant"), distinct("app"), distinct("model"))
+
+
+class ModelHours(NamedTuple):
+    """Calls of one model whose durations fall into one bucket (`summaries.bucket_ns`)."""
+
+    model: str
+    bucket: int
+    calls: int
+    errors: int
+    input_tokens: int
+    output_tokens: int
+    cost: float
+
+
+def read_model_hours(database: Database, first_hour: int, until_hour: int) -> tuple[ModelHours, ...]:
+    """What models did in these hours (numbers of hours since 1970, the last one exclusive), for metrics."""
+    refresh(database)
+    statement = (
+        "SELECT model, bucket, SUM(spans), SUM(errors), SUM(input_tokens), SUM(output_tokens), SUM(cost) "
+        "FROM trace_hours WHERE hour >= ? AND hour < ? AND model <> '' GROUP BY model, bucket"
+    )
+    with database.connection() as connection:
+        rows = connection.rows(statement, (first_hour, until_hour))
+    return tuple(ModelHours(row[0], row[1], *map(int, row[2:6]), float(row[6])) for row in rows)

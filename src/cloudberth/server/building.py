@@ -1,0 +1,53 @@
+"""From settings to services: opens what the server keeps, in one place."""
+
+from __future__ import annotations
+
+import asyncio
+
+from cloudberth.server.admin import AdminToken
+from cloudberth.server.console_tables import open_tables
+from cloudberth.server.genai_metrics import ModelMetrics
+from cloudberth.server.metrics import FunctionCollector, ServerMetrics
+from cloudberth.server.pages import Pages
+from cloudberth.server.sections import Section
+from cloudberth.server.services import Services
+from cloudberth.server.sessions import DatabaseSessions
+from cloudberth.server.settings import ServerSettings
+from cloudberth.server.sign_in_limits import SignInLimits
+from cloudberth.server.trace_metrics import trace_metrics
+from cloudberth.tracing.destinations import Destinations
+from cloudberth.tracing.ingest import Ingest
+from cloudberth.tracing.keys import IngestKeys
+from cloudberth.tracing.store import TraceStore
+
+
+def build_services(settings: ServerSettings, sections: tuple[Section, ...]) -> Services:
+    """Open the databases (made when they are missing) and everything on top of them."""
+    settings.data.mkdir(mode=0o700, parents=True, exist_ok=True)
+    store = TraceStore.open(settings.traces)
+    own = store.database if store.database.is_postgres else settings.database
+    console = open_tables(own)
+    destinations = Destinations(store.database)
+    metrics = ServerMetrics()
+    metrics.add(FunctionCollector(lambda: trace_metrics(store, destinations)))
+    metrics.add(FunctionCollector(ModelMetrics(store.database).collect))
+    return Services(
+        settings=settings,
+        admin=AdminToken(settings.admin_token),
+        console=console,
+        sessions=DatabaseSessions(console, settings.session_hours),
+        limits=SignInLimits(),
+        pages=Pages(sections),
+        metrics=metrics,
+        store=store,
+        ingest=Ingest(store),
+        destinations=destinations,
+        keys=IngestKeys(store.database),
+        otlp_places=asyncio.Semaphore(settings.otlp_together),
+    )
+
+
+def close_services(services: Services) -> None:
+    """Close the databases."""
+    services.store.close()
+    services.console.close()

@@ -1,0 +1,1 @@
+"""The keys with which applications send spans."""

@@ -1,0 +1,1 @@
+"""The viewer of traces: overview, lists, one trace as a waterfall, sessions."""
