@@ -18,8 +18,8 @@ LEASE_NS = 30_000_000_000
 _WINDOW = 5000  # rows that are looked at for one batch, those of other tenants included
 _COLUMNS = (
     "s.tenant, s.app, s.service, s.trace_id, s.span_id, s.parent_id, s.name, s.kind, s.start_ns, "
-    "s.duration_ns, s.status, s.session, s.usr, s.model, s.provider, s.input_tokens, s.output_tokens, s.cached_tokens, "
-    "s.reasoning_tokens, s.cost, s.first_token_ns, r.data, s.data"
+    "s.duration_ns, s.status, s.session, s.usr, s.model, s.provider, s.input_tokens, "
+    "s.output_tokens, s.cached_tokens, s.reasoning_tokens, s.cost, s.first_token_ns, r.data, s.data"
 )
 
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from cloudberth.errors import CloudberthError
-from cloudberth.tracing.delivery import Wire
+from cloudberth.tracing.delivery import Wire, without_secrets
 from cloudberth.tracing.guard import Guard
 from cloudberth.tracing.http_client import Answer, HttpClient
 from cloudberth.tracing.profile import Profile
@@ -65,6 +65,7 @@ async def check_provider(
     client = HttpClient(guard)
     found: Mapping[str, str] = {}
     steps: list[Step] = []
+    redaction = without_secrets(profile, settings)
     try:
         if profile.check is not None:
             headers = profile.filled_pairs(profile.check.headers, settings) or profile.request_headers(
@@ -76,14 +77,14 @@ async def check_provider(
             url = profile.filled(profile.check.url, settings)
             step, answer = await _step(
                 client, "credentials", (profile.check.method, url, headers, body), profile.check.good,
-                settings, timeout,
+                redaction, timeout,
             )  # fmt: skip
             steps.append(step)
             found = _project(profile, answer, settings)
         wire = Wire(profile, settings)
         step, _ = await _step(
             client, "spans", ("POST", wire.url, wire.headers(compressed=False), b""), profile.empty_good,
-            settings, timeout,
+            redaction, timeout,
         )  # fmt: skip
         steps.append(step)
     finally:
@@ -112,11 +113,10 @@ async def _step(
     name: str,
     request: tuple[str, str, Mapping[str, str], bytes],
     good: tuple[int, ...],
-    settings: Mapping[str, str],
+    redaction: Redaction,
     timeout: float,
 ) -> tuple[Step, Answer | None]:
     started = time.monotonic()
-    redaction = Redaction(settings.values())
     try:
         answer = await client.request(*request, timeout=timeout)
     except CloudberthError as error:

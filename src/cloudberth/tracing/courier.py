@@ -17,13 +17,12 @@ from cloudberth.tracing.batches import Position, Progress
 from cloudberth.tracing.content import shrink
 from cloudberth.tracing.cursors import PAUSED, WAITING
 from cloudberth.tracing.database import Database
-from cloudberth.tracing.delivery import Wire, is_sampled
+from cloudberth.tracing.delivery import Wire, is_sampled, without_secrets
 from cloudberth.tracing.destinations import Destination
 from cloudberth.tracing.feedback_delivery import FeedbackCourier
 from cloudberth.tracing.guard import Guard
 from cloudberth.tracing.http_client import HttpClient
 from cloudberth.tracing.outcomes import Outcome, Verdict, back_off, judge
-from cloudberth.tracing.redaction import Redaction
 from cloudberth.tracing.store import SpanRow, now_ns
 
 _IDLE = 0.2  # seconds between two looks at an empty table
@@ -77,7 +76,7 @@ class Courier:
         self._client = HttpClient(guard)
         self._owner = owner
         self._pacing = pacing
-        self._redaction = Redaction(settings[name] for name in destination.profile.secrets)
+        self._redaction = without_secrets(destination.profile, settings)
         self._feedback = FeedbackCourier(database, destination, settings, self._client, pacing.timeout)
         self._failures = 0
         self._rounds = 0

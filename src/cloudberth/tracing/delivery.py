@@ -13,10 +13,12 @@ from cloudberth.tracing import wire
 from cloudberth.tracing.decoding import read_attributes
 from cloudberth.tracing.headers import read_headers
 from cloudberth.tracing.profile import Profile, Settings
+from cloudberth.tracing.redaction import Redaction
 from cloudberth.tracing.store import SpanRow
 
 _COLUMN = {name: number for number, name in enumerate(SpanRow._fields)}
 _RESOURCES = 1000
+_SECRET_HEADERS = {"authorization", "x-api-key", "wandb-api-key"}
 
 
 class Wire:
@@ -69,6 +71,18 @@ class Wire:
             values = {names.SERVICE: "cloudberth", **read_attributes(resource), **self._resource}
             merged = self._resources[resource] = wire.attributes(wire.RESOURCE_ATTRIBUTE, values)
         return merged
+
+
+def without_secrets(profile: Profile, settings: Settings) -> Redaction:
+    """What keeps a destination's secrets out of what its server says: as they are, and as headers carry
+    them.
+    """
+    values = [settings.get(name, "") for name in profile.secrets if name != "headers"]
+    headers = {**profile.request_headers(settings), **read_headers(settings.get("headers", ""))}
+    for name, value in headers.items():
+        if name.lower() in _SECRET_HEADERS or "headers" in profile.secrets:
+            values += [value, value.rpartition(" ")[2]]
+    return Redaction(values, shortest=4)
 
 
 def is_sampled(trace_id: bytes, share: float) -> bool:

@@ -90,10 +90,15 @@ class Redaction:
     """
 
     def __init__(
-        self, secrets: Iterable[str] = (), patterns: Iterable[str] = (), *, rules: tuple[Rule, ...] = RULES
+        self,
+        secrets: Iterable[str] = (),
+        patterns: Iterable[str] = (),
+        *,
+        rules: tuple[Rule, ...] = RULES,
+        shortest: int = _SHORTEST,
     ) -> None:
         self._rules = rules
-        self._secrets = sorted({each for each in secrets if len(each) >= _SHORTEST}, key=len, reverse=True)
+        self._secrets = sorted({each for each in secrets if len(each) >= shortest}, key=len, reverse=True)
         self._patterns = [re.compile(each) for each in patterns]
         # What a run of letters does not give away has to be searched for by itself.
         self._short = [each.encode() for each in self._secrets if not _has_run(each.encode())]

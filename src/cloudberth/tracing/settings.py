@@ -14,7 +14,7 @@ VARIABLES = {
     URL: "where spans are kept: sqlite:///path/traces.db or postgresql://…",
     "BERTH_TRACES_KEYS": "keys for the secrets of destinations: id:base64, comma between, the first encrypts",
     "BERTH_TRACES_KEY_FILE": "a file with such keys, one per line",
-    "BERTH_TRACES_ALLOW": "addresses that destinations may have besides public ones: networks, hosts, private",
+    "BERTH_TRACES_ALLOW": "addresses besides public ones that are allowed: networks, hosts, private",
     "BERTH_TRACES_DAYS": "days for which spans are kept (7)",
     "BERTH_TRACES_MEGABYTES": "megabytes of spans that are kept (2048)",
     "BERTH_TRACES_TIMEOUT": "seconds for one request to a provider, from beginning to end (10)",
