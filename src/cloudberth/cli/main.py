@@ -34,6 +34,7 @@ COMMANDS = {
     "outputs": "status",
     "env": "status",
     "storage": "storage",
+    "serve": "serve",
     "completion": "completion",
 }
 

@@ -235,4 +235,5 @@ def read_model_hours(database: Database, first_hour: int, until_hour: int) -> tu
     )
     with database.connection() as connection:
         rows = connection.rows(statement, (first_hour, until_hour))
-    return tuple(ModelHours(row[0], row[1], *map(int, row[2:6]), float(row[6])) for row in rows)
+    found = ((*row[:2], *(int(number) for number in row[2:6]), float(row[6])) for row in rows)
+    return tuple(ModelHours(*each) for each in found)
