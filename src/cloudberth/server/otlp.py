@@ -19,7 +19,7 @@ from starlette.requests import ClientDisconnect
 from cloudberth.errors import CloudberthError
 from cloudberth.server.services import Services, services_of
 from cloudberth.tracing import wire
-from cloudberth.tracing.ingest import JSON, PROTOBUF, BodyTooLarge, IngestRefused, media_type
+from cloudberth.tracing.ingest import JSON, PROTOBUF, Accepted, BodyTooLarge, IngestRefused, media_type
 
 PATH = "/v1/traces"
 # Seconds for the whole body; then the sender gives its place to others.
@@ -98,13 +98,26 @@ async def _take(body: _Body, here: Services, content_type: str, tenant: str, app
         raise _Refused(429, "too many requests at once")
     async with here.otlp_places:
         sent = await body.read(here.ingest.limits.body)
-        accepted = await run_in_threadpool(
-            here.ingest.ingest, sent, content_type, body.encoding, tenant=tenant, app=app
-        )
+        result = await run_in_threadpool(_ingested, here, sent, content_type, body.encoding, tenant, app)
+        del sent
+    if isinstance(result, CloudberthError):
+        raise result
+    accepted = result
     here.metrics.received.labels("accepted").inc(accepted.spans)
     here.metrics.received.labels("rejected").inc(accepted.rejected)
     answer, kind = accepted.answer(content_type)
     return Response(answer, media_type=kind)
+
+
+def _ingested(
+    here: Services, body: bytes, content_type: str, encoding: str, tenant: str, app: str
+) -> Accepted | CloudberthError:
+    """An error is returned without its traceback: that would keep the body until the garbage is collected."""
+    try:
+        return here.ingest.ingest(body, content_type, encoding, tenant=tenant, app=app)
+    except CloudberthError as error:
+        error.__context__ = error.__cause__ = None
+        return error.with_traceback(None)
 
 
 class _Body:
@@ -118,16 +131,16 @@ class _Body:
     async def read(self, limit: int) -> bytes:
         """All of it; BodyTooLarge as soon as it is longer than the limit."""
         told = self._request.headers.get("content-length", "")
-        too_large = BodyTooLarge(f"the request is larger than {limit} bytes")
         if told.isdecimal() and int(told) > limit:
-            raise too_large
+            raise BodyTooLarge(f"the request is larger than {limit} bytes")
         body = bytearray()
         try:
             async with asyncio.timeout(READ_SECONDS):
                 while not self._is_read:
                     body += await self._piece()
                     if len(body) > limit:
-                        raise too_large
+                        body.clear()
+                        raise BodyTooLarge(f"the request is larger than {limit} bytes")
         except TimeoutError:
             raise _Refused(408, "the body took too long to arrive") from None
         return bytes(body)
