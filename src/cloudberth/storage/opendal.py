@@ -12,13 +12,11 @@ of it while it is written.
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Literal, Self, TypeVar
+from typing import Any, Literal, Self
 
 from pydantic import SecretStr
 
@@ -50,6 +48,7 @@ from cloudberth.storage.contract import (
 )
 from cloudberth.storage.http.headers import decode_value, encode_value
 from cloudberth.storage.local import Local, LocalSettings
+from cloudberth.storage.opendal_bounded import Bounded
 from cloudberth.storage.opendal_failures import failure, is_of_opendal
 from cloudberth.storage.opendal_settings import OpenDalSettings
 from cloudberth.storage.opening import OpenableBackend, late_import
@@ -57,7 +56,6 @@ from cloudberth.storage.options import Options
 from cloudberth.storage.paging import Pages, Source, Straight, Walk
 from cloudberth.storage.settings import Settings
 
-T = TypeVar("T")
 _AT_ONCE = 4 * MIB
 # What a service takes in one piece only goes through memory as a whole.
 _IN_MEMORY = GIB
@@ -69,12 +67,12 @@ class OpenDal(OpenableBackend):
     id = "opendal"
     settings = OpenDalSettings
 
-    def __init__(self, operator: Any, scheme: str, place: str, part_size: int) -> None:
-        self._operator = operator
+    def __init__(self, operator: Any, scheme: str, place: str, options: Options) -> None:
+        self._operator = Bounded(operator.to_async_operator(), options)
         self._scheme = scheme
         self.place = place
         self._able = operator.capability()
-        self._part_size = max(part_size, self._able.write_multi_min_size or 0)
+        self._part_size = max(options.part_size, self._able.write_multi_min_size or 0)
         self.capabilities = capabilities_of(self._able)
         self._bucket_is_there = False
         self._pages = Pages(self._source)
@@ -86,12 +84,9 @@ class OpenDal(OpenableBackend):
         if settings.scheme == "fs":
             return Folder.of(settings.arguments)
         library = late_import("opendal", extra="opendal", needed_for="the storage type opendal")
-        layers = late_import("opendal.layers", extra="opendal", needed_for="the storage type opendal")
         arguments = {name: value.get_secret_value() for name, value in settings.arguments.items()}
         try:
             operator = library.Operator(settings.scheme, **arguments)
-            limit = layers.TimeoutLayer(timeout=options.deadline, io_timeout=options.read_timeout)
-            operator = operator.layer(limit)
         except Exception as error:
             if not is_of_opendal(error):
                 raise
@@ -99,7 +94,7 @@ class OpenDal(OpenableBackend):
             raise InvalidInput(
                 found.what, where=settings.place, hint="see OPENDAL_… of this scheme"
             ) from None
-        return cls(operator, settings.scheme, settings.place, options.part_size)
+        return cls(operator, settings.scheme, settings.place, options)
 
     # -- objects ---------------------------------------------------------------------------------------------
 
@@ -293,9 +288,7 @@ class OpenDal(OpenableBackend):
         path = self._path(key)
         named = self._named(attributes, Condition()) if method == "PUT" else {}
         with self._failures(key):
-            operator = self._operator.to_async_operator()
-            call = operator.presign_write if method == "PUT" else operator.presign_read
-            signed = _awaited(lambda: call(path, seconds, **named))
+            signed = self._operator.presign(method, path, seconds, **named)
         headers = {name: value for name, value in signed.headers.items() if name.lower() != "host"}
         return SignedRequest(signed.method, signed.url, headers)
 
@@ -427,13 +420,3 @@ def cleaned(path: str) -> str:
 def quoted(etag: str) -> str:
     """An etag as it stands in a header."""
     return etag if etag.startswith(('"', "W/")) else f'"{etag}"'
-
-
-def _awaited(call: Callable[[], Awaitable[T]]) -> T:
-    """The result of what OpenDAL has for asynchronous callers only; on a thread without a loop of its own."""
-
-    async def waited() -> T:
-        return await call()
-
-    with ThreadPoolExecutor(1) as thread:
-        return thread.submit(lambda: asyncio.run(waited())).result()
