@@ -34,6 +34,7 @@ COMMANDS = {
     "outputs": "status",
     "env": "status",
     "storage": "storage",
+    "logs": "logs",
     "serve": "serve",
     "completion": "completion",
 }

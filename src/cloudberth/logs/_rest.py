@@ -47,13 +47,14 @@ class JsonService:
         where: str,
         hint: str,
         options: Options = OPTIONS,
+        proxy: str | None = None,
     ) -> None:
         self.origin = origin
         self.where = where
         self._authorize = authorize
         self._explain = explain
         self._hint = hint
-        self._client = Client(options)
+        self._client = Client(options, proxy)
         self._policy = RetryPolicy.of(options)
 
     def ask(

@@ -20,7 +20,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Self
 
 from cloudberth.errors import BackendError, InvalidInput, Kind
-from cloudberth.logs._rest import OPTIONS, JsonService, origin_of
+from cloudberth.logs._rest import OPTIONS, JsonService
 from cloudberth.logs.analysis import Analysis
 from cloudberth.logs.contract import Capabilities, DeploymentLogs, LogReader, Place, Retention, Row
 from cloudberth.logs.filter import Filter
@@ -28,7 +28,7 @@ from cloudberth.logs.languages import sls
 from cloudberth.logs.record import Record, moment_of, record_of
 from cloudberth.logs.sls_signing import headers_v1, headers_v4
 from cloudberth.storage.credentials import Credentials, Provider, fixed
-from cloudberth.storage.http.message import Request, encode
+from cloudberth.storage.http.message import Origin, Request, encode
 from cloudberth.storage.options import Options
 
 _PAGE = 100
@@ -52,11 +52,11 @@ class AliyunSls(LogReader):
         endpoint: str,
         *,
         region: str = "",
-        server: str | None = None,
+        proxy: str | None = None,
         credentials: Provider | None = None,
         options: Options = OPTIONS,
     ) -> None:
-        """server: where to connect; the endpoint stays in the Host header (a proxy, a test)."""
+        """proxy: to go through, in plain HTTP to the endpoint: for tests, and gateways that end TLS."""
         if not _PROJECT.fullmatch(project) or not _STORE.fullmatch(store):
             raise InvalidInput(
                 f"{project[:80]}/{store[:80]} is no project and log store",
@@ -68,24 +68,21 @@ class AliyunSls(LogReader):
         self._region = region or (found[1] if found else "")
         self._credentials = credentials
         self._service = JsonService(
-            origin_of(server, f"https://{self._host}"), self._sign, _explain, where=f"sls {project}/{store}",
-            hint=_HINT, options=options,
+            Origin.parse(f"{'http' if proxy else 'https'}://{self._host}"), self._sign, _explain,
+            where=f"sls {project}/{store}", hint=_HINT, options=options, proxy=proxy,
         )  # fmt: skip
 
     @classmethod
     def at(cls, place: Place) -> Self:
-        unknown = set(place.query) - {"region", "server"}
+        unknown = set(place.query) - {"region"}
         if unknown:
-            raise InvalidInput(
-                f"sls:// has no setting {sorted(unknown)[0]!r}", hint="there are: region, server"
-            )
+            raise InvalidInput(f"sls:// has no setting {sorted(unknown)[0]!r}", hint="there is: region")
         project, _, endpoint = place.host.partition(".")
         return cls(
             project or os.environ.get("ALIYUN_SLS_PROJECT_NAME", ""),
             place.path.strip("/"),
             endpoint or os.environ.get("ALIYUN_SLS_ENDPOINT", ""),
             region=place.query.get("region", ""),
-            server=place.query.get("server"),
         )
 
     @classmethod
@@ -192,9 +189,9 @@ class AliyunSls(LogReader):
             )
         else:
             signed = headers_v1(request.method, request.path, query, headers, b"", keys, now)
+        signed.pop("host", None)  # the client writes it
         request.headers.clear()
         request.headers.update(signed)
-        request.headers["host"] = self._host
 
 
 def _environment() -> Provider:
@@ -214,7 +211,7 @@ def _record(row: Mapping[str, Any]) -> Record:
     nanoseconds = row.get("__time_ns_part__")
     if nanoseconds:
         exact += timedelta(microseconds=int(nanoseconds) // 1000)
-    members = {name: value for name, value in row.items() if not name.startswith("__")}
+    members = {name: _unpacked(value) for name, value in row.items() if not name.startswith("__")}
     content = members.get("content")
     raw = (
         content if isinstance(content, str) and len(members) == 1 else json.dumps(members, ensure_ascii=False)
@@ -224,6 +221,16 @@ def _record(row: Mapping[str, Any]) -> Record:
     short = hashlib.sha256(text.encode("utf-8", "replace")).hexdigest()[:24]
     service = str(row.get("service") or row.get("__tag__:_container_name_") or row.get("__topic__") or "")
     return record_of(raw, time=exact, service=service, id=short)
+
+
+def _unpacked(value: Any) -> Any:
+    """SLS keeps texts alone: objects and lists come as the JSON that they were."""
+    if isinstance(value, str) and value[:1] in ("{", "["):
+        try:
+            return json.loads(value)
+        except (ValueError, RecursionError):
+            return value
+    return value
 
 
 def _explain(body: Mapping[str, Any]) -> tuple[str, str]:

@@ -28,7 +28,7 @@ from cloudberth.logs.analysis import Analysis
 from cloudberth.logs.contract import Capabilities, DeploymentLogs, LogReader, Place, Retention, Row, in_slices
 from cloudberth.logs.filter import Filter
 from cloudberth.logs.languages import filter_pattern, insights
-from cloudberth.logs.record import Record, record_of
+from cloudberth.logs.record import Record, moment_of, record_of, time_in
 
 _WHERE = "cloudwatch logs"
 _MOST_GROUPS = 50
@@ -198,10 +198,11 @@ class CloudWatch(LogReader):
         )
 
     def _row(self, row: Mapping[str, str]) -> Record:
-        moment = datetime.strptime(row["@timestamp"], "%Y-%m-%d %H:%M:%S.%f").replace(tzinfo=UTC)
         service = self._service_of(row.get("@log", ""))
         raw = row.get("@message", "").rstrip("\n")
-        return record_of(raw, time=moment, service=service, id=row.get("@ptr") or f"{service}|{raw}")
+        moment = row.get("@timestamp", "")
+        id = f"{row.get('@ptr')}|{moment}|{service}|{raw}" if not row.get("@log") else row.get("@ptr", raw)
+        return record_of(raw, time=_moment(moment), service=service, id=id)
 
     def _service_of(self, log: str) -> str:
         """``123456789012:/cloudberth/shop/api`` → ``api``."""
@@ -232,6 +233,11 @@ class CloudWatch(LogReader):
             with _mapped():
                 self._made = boto3.Session().client("logs", config=settings)
         return self._made
+
+
+def _moment(text: str) -> datetime | None:
+    """``2026-11-26 10:00:00.123`` in UTC; moto gives milliseconds since 1970."""
+    return moment_of(int(text)) if text.isdigit() else time_in(text)
 
 
 def _milliseconds(filter: Filter) -> dict[str, int]:

@@ -86,12 +86,11 @@ class Files(LogReader):
         return repr(analysis)
 
     def retention(self) -> list[Retention]:
-        """What is there: whoever rotates the files decides."""
-        found = []
-        for path in self._files():
-            with suppress(FileNotFoundError):
-                found.append(Retention(str(path), None, path.stat().st_size))
-        return found
+        raise Unsupported(
+            "files are kept until somebody rotates them away",
+            where="logs",
+            hint="look at logrotate's settings",
+        )
 
     def follow(self, filter: Filter) -> Iterator[Record]:
         if self._paths == (_STANDARD_INPUT,):

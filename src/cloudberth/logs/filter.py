@@ -2,11 +2,13 @@
 
 `languages/` turns it into the language of each store; `matches` is its meaning. Every driver holds what its
 store gives to `matches` once more, because the stores differ in detail (letter case, words or parts of them,
-wildcards): a compiled query may be wider than the filter, what the user sees never is.
+wildcards): a compiled query may be wider than the filter, what the user sees never is. One thing it may leave
+out: a level that stands in a line of text (``… [ERROR] …``) is seen in files alone; stores look at JSON.
 """
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -145,6 +147,15 @@ class Filter:
         if self.trace and not any(form.lower() in line for form in self.traces):
             return False
         return all(part.lower() in line for part in self.text)
+
+
+def spellings(part: str) -> tuple[str, ...]:
+    """How a text may stand in a line of JSON: as it is, with quotes escaped, with everything foreign escaped.
+
+    For stores that search the line as it was written, where the filter also looks at what it says.
+    """
+    escaped = (json.dumps(part, ensure_ascii=False)[1:-1], json.dumps(part)[1:-1])
+    return tuple(dict.fromkeys((part, *escaped)))
 
 
 def text_of(value: Any) -> str:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 
 from cloudberth.logs.analysis import MESSAGE, SERVICE, Analysis, Measure
-from cloudberth.logs.filter import ORDERED, Condition, Filter
+from cloudberth.logs.filter import ORDERED, Condition, Filter, spellings
 from cloudberth.logs.severity import KEYS, Severity, words_at_least
 
 MOST_ROWS = 10_000
@@ -32,7 +32,10 @@ def compile_filter(filter: Filter, limit: int) -> str:
         steps.append(_level(filter.level))
     if filter.trace:
         steps.append("filter " + " or ".join(f"@message like {expression(form)}" for form in filter.traces))
-    steps += [f"filter @message like {expression(part)}" for part in filter.text]
+    steps += [
+        "filter " + " or ".join(f"@message like {expression(form)}" for form in spellings(part))
+        for part in filter.text
+    ]
     steps += [f"filter {found}" for condition in filter.conditions if (found := _condition(condition))]
     steps += ["sort @timestamp desc", f"limit {min(limit, MOST_ROWS)}"]
     return "\n| ".join(steps)

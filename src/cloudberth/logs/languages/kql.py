@@ -7,7 +7,7 @@ The table of a deployment has the columns TimeGenerated, Service, Machine and Me
 from __future__ import annotations
 
 from cloudberth.logs.analysis import MESSAGE, SERVICE, Analysis, Measure
-from cloudberth.logs.filter import ORDERED, Condition, Filter
+from cloudberth.logs.filter import ORDERED, Condition, Filter, spellings
 from cloudberth.logs.record import time_text
 from cloudberth.logs.severity import KEYS, Severity, words_at_least
 
@@ -32,7 +32,10 @@ def compile_filter(filter: Filter, limit: int, table: str = TABLE) -> str:
     steps += _services(filter.services)
     if filter.trace:
         steps.append("where " + " or ".join(f"Message contains {literal(form)}" for form in filter.traces))
-    steps += [f"where Message contains {literal(part)}" for part in filter.text]
+    steps += [
+        "where " + " or ".join(f"Message contains {literal(form)}" for form in spellings(part))
+        for part in filter.text
+    ]
     if filter.level is not None or filter.conditions:
         steps.append("extend Line = parse_json(Message)")
     if filter.level is not None:

@@ -215,7 +215,7 @@ locals {
         region   = module.storage.region
         endpoint = module.storage.endpoint
       }
-      logs    = { region = var.region }
+      logs    = { region = var.region, store = "/cloudberth/${var.name}/" }
       machine = { provider_id_prefix = "" }
     },
     { for key, database in { for key, value in { database = one(module.database) } : key => value if var.database != null } : key => {

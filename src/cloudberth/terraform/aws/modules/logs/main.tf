@@ -13,13 +13,6 @@ locals {
       | limit 200
     EOT
 
-    errors-by-service = <<-EOT
-      fields coalesce(severity, level) as grade
-      | filter grade in ["ERROR", "CRITICAL", "FATAL", "PANIC", "error", "fatal", "panic"]
-      | stats count(*) as errors by @log, bin(1h)
-      | sort errors desc
-    EOT
-
     volume-by-service = <<-EOT
       stats count(*) as lines, sum(strlen(@message)) / 1048576 as megabytes by @log, bin(1d)
       | sort megabytes desc
@@ -46,7 +39,7 @@ resource "aws_cloudwatch_log_group" "service" {
 }
 
 # All groups count into one metric: an alarm can watch it, and one metric costs a twelfth of twelve.
-# Which service it was, the saved query errors-by-service tells.
+# Which service it was, the saved analysis errors-by-service tells.
 resource "aws_cloudwatch_log_metric_filter" "errors" {
   for_each = aws_cloudwatch_log_group.service
 

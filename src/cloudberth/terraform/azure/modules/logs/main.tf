@@ -18,7 +18,6 @@ locals {
 
   queries = {
     errors            = { title = "Errors", text = "${local.errors} | project TimeGenerated, Service, Machine, Grade, Text = coalesce(tostring(Line.message), tostring(Line.msg), Message) | order by TimeGenerated desc | take 200" }
-    errors-by-service = { title = "Errors by service", text = "${local.errors} | summarize Errors = count() by Service, bin(TimeGenerated, 1h) | order by Errors desc" }
     volume-by-service = { title = "Volume by service", text = "${local.table} | summarize Lines = count(), Megabytes = sum(strlen(Message)) / 1048576.0 by Service, bin(TimeGenerated, 1d) | order by Megabytes desc" }
     trace             = { title = "Trace of a request", text = "${local.table} | where Message has 'PUT-A-REQUEST-OR-TRACE-ID-HERE' | order by TimeGenerated asc | take 1000" }
   }

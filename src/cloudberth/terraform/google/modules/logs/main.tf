@@ -6,10 +6,9 @@ locals {
   ours   = "logName:\"${local.prefix}\""
   parent = "projects/${var.project}"
   queries = {
-    errors            = { text = "What services say went wrong", filter = "${local.ours} AND severity>=ERROR" }
-    trace             = { text = "One request or trace through all services", filter = "${local.ours} AND SEARCH(\"PUT-A-REQUEST-OR-TRACE-ID-HERE\")" }
-    boot              = { text = "How machines started", filter = "logName=\"${local.prefix}boot\"" }
-    errors-by-service = { text = "Errors of one service; change the name", filter = "${local.ours} AND labels.service=\"api\" AND severity>=ERROR" }
+    errors = { text = "What services say went wrong", filter = "${local.ours} AND severity>=ERROR" }
+    trace  = { text = "One request or trace through all services", filter = "${local.ours} AND SEARCH(\"PUT-A-REQUEST-OR-TRACE-ID-HERE\")" }
+    boot   = { text = "How machines started", filter = "logName=\"${local.prefix}boot\"" }
   }
 }
 
