@@ -4,8 +4,8 @@
 
 Every figure is the median of the runs, in which the clients take turns, so that what else the machine does
 hits all of them. Each run is a process of its own: peak memory is that of the process. stub is nginx with
-canned answers (what is measured is the client), rclone a fast server in memory, ceph a production server. Ratios
-are against the fastest of the peers; nothing is asserted.
+canned answers (what is measured is the client), rclone a fast server in memory, ceph a production server.
+Ratios are against the fastest of the peers; nothing is asserted.
 """
 
 from __future__ import annotations
@@ -30,12 +30,20 @@ LIBRARY_PHASES = (
     "delete small",
 )  # fmt: skip
 COMMAND_PHASES = (
-    "put small", "sync small", "get small", "copy small", "put medium", "get medium", "put large", "get large",
-    "list", "delete small",
+    "put small", "sync small", "get small", "copy small", "put medium", "get medium", "put large",
+    "get large", "list", "delete small",
 )  # fmt: skip
 # What a server cannot do: the stub knows no multipart and no ranges, rclone neither copies nor ranges.
 IMPOSSIBLE = {
-    "stub": {"put large", "get large", "sync small", "get small cli", "copy small cli", "delete small cli"},
+    "stub": {
+        "put large",
+        "get large",
+        "sync small",
+        "get small cli",
+        "get medium cli",
+        "copy small cli",
+        "delete small cli",
+    },
     "rclone": {"copy small", "get large"},
     "ceph": set(),
 }
@@ -65,32 +73,26 @@ def make_files(folder: Path) -> None:
                     file.write(block)
 
 
-def fill(endpoint: Endpoint, phase: str, server: str) -> None:
-    """What a phase wants to find."""
-    if server == "stub":
-        return
+def fill(endpoint: Endpoint, phase: str, *, first: bool) -> None:
+    """What a phase wants to find. first: before the first run; later ones find what is there already."""
     from cloudberth import storage
 
     action, _, size = phase.partition(" ")
+    if action == "put" or not (first or action in {"sync", "delete"}):
+        return
     with storage.open(endpoint.environment) as bucket:
-        if action == "list":
-            if not bucket.exists("list/k19999"):
-                for outcome in bucket.save_many(
-                    (f"list/k{number:05d}", b"x" * 10) for number in range(20_000)
-                ):
-                    assert outcome.error is None, outcome.error
-        elif action in {"get", "copy", "delete"} and size != "large":
-            data = b"x" * SIZES[size][1]
-            for outcome in bucket.save_many(((key, data) for key in names(size)), width=8):
-                assert outcome.error is None, outcome.error
-        elif action == "get":
-            for key in names(size):
-                if not bucket.exists(key):
-                    bucket.save(key, b"x" * SIZES[size][1])
-        elif action in {"put", "sync"}:
+        if action == "sync":
             bucket.delete(names(size))
-        if action == "copy":
-            bucket.delete_prefix("copy/")
+            return
+        if size == "large":
+            for key in names(size):
+                bucket.save(key, b"x" * SIZES[size][1])
+            return
+        content = b"x" * (SIZES[size][1] if size else 10)
+        keys = names(size) if size else [f"list/k{number:05d}" for number in range(20_000)]
+        for outcome in bucket.save_many(((key, content) for key in keys), width=16):
+            if outcome.error:
+                raise outcome.error
 
 
 def amount(phase: str, seconds: float) -> str:
@@ -111,9 +113,10 @@ def compare(
     peers = [client for client in clients if not client.startswith("berth")]
     for phase in phases:
         results: dict[str, list[dict[str, float]]] = {client: [] for client in clients}
-        for _ in range(runs):
-            for client in clients:
-                fill(endpoint, phase, server)
+        for number in range(runs):
+            for position, client in enumerate(clients):
+                if server != "stub":
+                    fill(endpoint, phase, first=not number and not position)
                 try:
                     results[client].append(run(client, phase))  # type: ignore[operator]
                 except RuntimeError as error:

@@ -7,6 +7,7 @@ since that is what its user waits for. Every client does `WIDTH` requests at onc
 from __future__ import annotations
 
 import json
+import os
 import resource
 import shutil
 import subprocess
@@ -258,8 +259,6 @@ class Obstore(Library):
                 file.truncate(size)
 
                 def one(at: int, key: str = key, descriptor: int = descriptor) -> None:
-                    import os
-
                     data = self.module.get_range(self.store, key, start=at, length=min(step, size - at))
                     os.pwrite(descriptor, bytes(data), at)
 
@@ -362,9 +361,7 @@ def command(client: str, phase: str, endpoint: str, folder: Path) -> list[str]:
             "list": [*program[:-2], "ls", f"s3://{BUCKET}/list/*"],
             "delete": [*program, "rm", f"{remote}*"],
         }[action]
-    base = (
-        f":s3,provider=Other,env_auth=true,force_path_style=true,no_head=true,endpoint='{endpoint}':{BUCKET}/"
-    )
+    base = f":s3,provider=Other,env_auth=true,force_path_style=true,no_head=true,list_version=2,endpoint='{endpoint}':{BUCKET}/"
     program = [str(BIN / "rclone"), "--transfers", str(WIDTH), "--checkers", str(WIDTH), "--retries", "1"]
     program += ["--config", "/dev/null", "--s3-no-check-bucket", "--ignore-checksum"]
     return {
@@ -400,6 +397,17 @@ def run_library(client: str, phase: str, environment: dict[str, str], folder: Pa
     return {"seconds": seconds, "cpu": usage.ru_utime + usage.ru_stime, "peak": usage.ru_maxrss / 1024}
 
 
+def check_command(client: str, phase: str, lines: int, folder: Path) -> None:
+    """Raise when a command did not do what it was asked for."""
+    action, _, size = phase.partition(" ")
+    if action == "list" and lines < 20_000:
+        raise RuntimeError(f"{client} listed {lines} of 20,000 keys")
+    if action == "get":
+        found = sum(1 for file in (folder / f"down-{size}").rglob("*") if file.is_file())
+        if found != SIZES[size][0]:
+            raise RuntimeError(f"{client} fetched {found} of {SIZES[size][0]} objects")
+
+
 def run_command(
     client: str, phase: str, endpoint: str, environment: dict[str, str], folder: Path
 ) -> dict[str, float]:
@@ -410,20 +418,18 @@ def run_command(
     if size:
         (folder / f"down-{size}").mkdir(exist_ok=True)
     began = time.perf_counter()
-    process = subprocess.Popen(
-        command(client, phase, endpoint, folder),
-        env=environment,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-    )
-    assert process.stderr is not None
-    said = process.stderr.read()
-    import os
-
-    _, status, usage = os.wait4(process.pid, 0)
-    seconds = time.perf_counter() - began
-    if status:
-        raise RuntimeError(f"{client} {phase}: exit {status}: {said.decode()[-600:]}")
+    with tempfile.TemporaryFile() as said, tempfile.TemporaryFile() as listed:
+        process = subprocess.Popen(
+            command(client, phase, endpoint, folder), env=environment, stdout=listed, stderr=said
+        )
+        _, status, usage = os.wait4(process.pid, 0)
+        seconds = time.perf_counter() - began
+        said.seek(0)
+        if status:
+            raise RuntimeError(f"{client} {phase}: exit {status}: {said.read().decode()[-600:]}")
+        listed.seek(0)
+        lines = sum(1 for _ in listed)
+    check_command(client, phase, lines, folder)
     return {"seconds": seconds, "cpu": usage.ru_utime + usage.ru_stime, "peak": usage.ru_maxrss / 1024}
 
 
