@@ -361,7 +361,8 @@ def command(client: str, phase: str, endpoint: str, folder: Path) -> list[str]:
             "list": [*program[:-2], "ls", f"s3://{BUCKET}/list/*"],
             "delete": [*program, "rm", f"{remote}*"],
         }[action]
-    base = f":s3,provider=Other,env_auth=true,force_path_style=true,no_head=true,list_version=2,endpoint='{endpoint}':{BUCKET}/"
+    options = "provider=Other,env_auth=true,force_path_style=true,no_head=true,list_version=2"
+    base = f":s3,{options},endpoint='{endpoint}':{BUCKET}/"
     program = [str(BIN / "rclone"), "--transfers", str(WIDTH), "--checkers", str(WIDTH), "--retries", "1"]
     program += ["--config", "/dev/null", "--s3-no-check-bucket", "--ignore-checksum"]
     return {

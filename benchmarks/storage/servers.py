@@ -1,5 +1,5 @@
-"""The servers of the storage benchmark: a stub that costs nothing (the client is what is measured), one that is
-fast, in memory, and a real one. Each is a context manager that gives an endpoint and keys, with a bucket ``bench``.
+"""The servers of the storage benchmark: a stub that costs nothing (the client is what is measured), one that
+is fast, in memory, and a real one. Each gives an endpoint and keys, with an empty bucket ``bench``.
 """
 
 from __future__ import annotations
