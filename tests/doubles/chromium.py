@@ -13,6 +13,7 @@ import os
 import select
 import shutil
 import subprocess
+import sys
 import tempfile
 import time
 from pathlib import Path
@@ -20,6 +21,14 @@ from typing import Any
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 SECONDS = 30.0
+# The browser wants its pipes to be the descriptors 3 and 4.
+LAUNCHER = """
+import fcntl, os, sys
+high = [fcntl.fcntl(int(number), fcntl.F_DUPFD, 50) for number in sys.argv[1:3]]
+os.dup2(high[0], 3)
+os.dup2(high[1], 4)
+os.execv(sys.argv[3], sys.argv[3:])
+"""
 
 
 def chromium_path() -> str | None:
@@ -41,9 +50,10 @@ class Chromium:
             "--remote-debugging-pipe about:blank"
         )
         self._process = subprocess.Popen(
-            ["sh", "-c", f'exec "{path}" {options} 3<&{to_browser} 4>&{from_browser} 2>/dev/null'],
+            [sys.executable, "-c", LAUNCHER, str(to_browser), str(from_browser), path, *options.split()],
             pass_fds=(to_browser, from_browser),
             stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
             env={**os.environ, "LANGUAGE": language, "LANG": f"{language.replace('-', '_')}.UTF-8"},
         )
         os.close(to_browser)
@@ -82,10 +92,22 @@ class Chromium:
         self._events.clear()
         answer = self.call("Page.navigate", url=address)
         assert "errorText" not in answer, answer["errorText"]
-        self.wait_loaded()
+        self.wait_loaded(answer.get("loaderId", ""))
 
-    def wait_loaded(self) -> None:
-        self._until(lambda event: event["method"] == "Page.loadEventFired")
+    def wait_loaded(self, loader: str = "") -> None:
+        """Until the next page is complete; loader: which one, since the page before may still be loading."""
+        ends = time.monotonic() + SECONDS
+        while not self._is_loaded(loader):
+            self._message(ends)
+
+    def _is_loaded(self, loader: str) -> bool:
+        came = False
+        for event in self._events:
+            if event["method"] == "Page.frameNavigated":
+                came = came or not loader or event["params"]["frame"]["loaderId"] == loader
+            elif event["method"] == "Page.loadEventFired" and came:
+                return True
+        return False
 
     def run(self, script: str) -> Any:
         """The value of a JavaScript expression; its error is ours."""
@@ -150,11 +172,6 @@ class Chromium:
             if answer.get("id") == number:
                 assert "error" not in answer, f"{method}: {answer.get('error')}"
                 return answer["result"]
-
-    def _until(self, wanted: Any) -> None:
-        ends = time.monotonic() + SECONDS
-        while not any(wanted(event) for event in self._events):
-            self._message(ends)
 
     def _message(self, ends: float) -> dict[str, Any]:
         while b"\0" not in self._buffer:
