@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 
@@ -40,7 +41,7 @@ def postgres() -> Iterator[str]:
     server = Postgres()
     try:
         server.start()
-        yield f"postgresql://dify:{PASSWORD}@127.0.0.1:{server.port}/"
+        yield f"postgresql://dify:{quote(PASSWORD)}@127.0.0.1:{server.port}/"
     finally:
         server.close()
 

@@ -1,9 +1,10 @@
 """A RAG trace of six spans into a real Phoenix and a real MLflow, and read back through their own interfaces.
 
-    python tests/tracing/real_providers.py [phoenix] [mlflow]
+    .venv/bin/python tests/tracing/real_providers.py [phoenix] [mlflow]
 
-Not part of `./check`: each server takes about 850 MB and minutes to install, into an environment of its own below
-``.servers/``, where it stays. Everything runs on the loopback. The exit code is 1 when anything is not as it should be.
+Not part of `./check`: each server takes about 850 MB and minutes to install, into an environment of its own
+below ``.servers/``, where it stays. Everything runs on the loopback. The exit code is 1 when anything is not
+as it should be.
 """
 
 from __future__ import annotations
@@ -22,9 +23,6 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(ROOT / "src"))
-
 from cloudberth.tracing import Tracer
 from cloudberth.tracing.checks import check_provider_now
 from cloudberth.tracing.cursors import read_states
@@ -33,6 +31,7 @@ from cloudberth.tracing.guard import Guard
 from cloudberth.tracing.store import TraceStore
 from cloudberth.tracing.supervision import Supervisor
 
+ROOT = Path(__file__).resolve().parents[2]
 VERSIONS = {"phoenix": "arize-phoenix==20.26.1", "mlflow": "mlflow==3.17.2"}
 QUESTION = "How long can I return it? 可以退货吗?"
 ANSWER = "Within thirty days."
@@ -46,7 +45,9 @@ def main() -> int:
     for name in wanted:
         print(f"== {VERSIONS[name]}")
         with tempfile.TemporaryDirectory() as folder, server(name, Path(folder)) as base:
-            for what, good in {"phoenix": try_phoenix, "mlflow": try_mlflow}[name](base, Path(folder)).items():
+            for what, good in {"phoenix": try_phoenix, "mlflow": try_mlflow}[name](
+                base, Path(folder)
+            ).items():
                 print(f"  {'ok  ' if good else 'FAIL'} {what}")
                 failed += not good
     print(f"{failed} failed" if failed else "everything is as it should be")
@@ -82,7 +83,16 @@ def server(name: str, folder: Path) -> Iterator[str]:
         health = f"{base}/healthz"
     else:
         store = f"sqlite:///{folder}/mlflow.db"
-        command = [program(name), "server", "--host", "127.0.0.1", "--port", port, "--backend-store-uri", store]
+        command = [
+            program(name),
+            "server",
+            "--host",
+            "127.0.0.1",
+            "--port",
+            port,
+            "--backend-store-uri",
+            store,
+        ]
         command += ["--workers", "1", "--artifacts-destination", folder / "artifacts"]
         added = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "MLFLOW_DISABLE_TELEMETRY": "true"}
         health = f"{base}/health"
@@ -129,14 +139,18 @@ def try_phoenix(base: str, folder: Path) -> dict[str, bool]:
         "rank": "RERANKER", "chat": "LLM",
     }  # fmt: skip
     root, chat = spans.get("answer", {}), spans.get("chat", {})
-    results["they are one trace under one root"] = {span["context"]["trace_id"] for span in spans.values()} == {
-        trace
-    } and all(span["parent_id"] == root["context"]["span_id"] for span in spans.values() if span is not root)
+    results["they are one trace under one root"] = {
+        span["context"]["trace_id"] for span in spans.values()
+    } == {trace} and all(
+        span["parent_id"] == root["context"]["span_id"] for span in spans.values() if span is not root
+    )
     found = root.get("attributes", {})
     results["input and output of the root are right"] = (
         found.get("input.value") == QUESTION and found.get("output.value") == ANSWER
     )
-    numbers = {name: chat.get("attributes", {}).get(f"llm.token_count.{name}") for name in ("prompt", "completion")}
+    numbers = {
+        name: chat.get("attributes", {}).get(f"llm.token_count.{name}") for name in ("prompt", "completion")
+    }
     results["tokens are right"] = numbers == {"prompt": 120, "completion": 30}
     documents = json.dumps(spans.get("search", {}).get("attributes", {}))
     results["documents are there"] = "Thirty days." in documents and "0.83" in documents
@@ -175,14 +189,18 @@ def try_mlflow(base: str, folder: Path) -> dict[str, bool]:
     text = json.dumps(found.get("answer", {}), ensure_ascii=False)
     results["input and output of the root are right"] = "How long can I return it?" in text and ANSWER in text
     usage = json.dumps(found.get("chat", {}))
-    results["tokens are right"] = "120" in usage and '"gen_ai.usage.output_tokens": 30' in usage.replace('"30"', "30")
+    results["tokens are right"] = "120" in usage and '"gen_ai.usage.output_tokens": 30' in usage.replace(
+        '"30"', "30"
+    )
     results["documents are there"] = "Thirty days." in json.dumps(found.get("search", {}))
     info = document.get("trace_info", {})
     results["the session and the user are known"] = (
         info.get("trace_metadata", {}).get("mlflow.trace.session") == "chat-1"
         and info.get("trace_metadata", {}).get("mlflow.trace.user") == "ann"
     )
-    results["the list shows the question"] = "How long can I return it?" in str(info.get("request_preview", ""))
+    results["the list shows the question"] = "How long can I return it?" in str(
+        info.get("request_preview", "")
+    )
 
     def assessed() -> list[Any]:
         again = get(f"{base}/api/3.0/mlflow/traces/tr-{trace}") or {}
@@ -203,7 +221,10 @@ def check_both(provider: str, right: dict[str, str], wrong: dict[str, str]) -> d
     for name, settings, expected in (("right", right, True), ("wrong", wrong, False)):
         found = check_provider_now(known, known.completed(settings), guard)
         for step in found.steps:
-            print(f"       {name} settings, {step.name}: {step.status} in {step.milliseconds} ms {step.said[:70]}")
+            print(
+                f"       {name} settings, {step.name}: {step.status} in {step.milliseconds} ms "
+                f"{step.said[:60]}"
+            )
         results[f"the test knows {name} settings"] = found.good is expected
     return results
 
@@ -231,7 +252,9 @@ def record(url: str) -> str:
     with tracer.workflow("answer", session="chat-1", user="ann", input=QUESTION) as work:
         with tracer.guardrail("moderation", input=QUESTION) as check:
             check.output({"flagged": False})
-        with tracer.embedding("embed", model="text-embedding-3-small", provider="openai", input=QUESTION) as embed:
+        with tracer.embedding(
+            "embed", model="text-embedding-3-small", provider="openai", input=QUESTION
+        ) as embed:
             embed.usage(8)
         with tracer.retriever("search", input=QUESTION) as search:
             search.documents([{"id": "kb-1", "content": "Thirty days.", "score": 0.83}])

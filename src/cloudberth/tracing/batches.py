@@ -23,6 +23,9 @@ _COLUMNS = (
 )
 
 
+_ours: set[str] = set()
+
+
 class Position(NamedTuple):
     """Where a courier stands. paused_version: the version of the destination that was refused."""
 
@@ -58,7 +61,9 @@ class Progress:
 
 def owner_name() -> str:
     """Who this process is, in a lease: ``host/pid/random``."""
-    return f"{socket.gethostname()}/{os.getpid()}/{os.urandom(4).hex()}"
+    name = f"{socket.gethostname()}/{os.getpid()}/{os.urandom(4).hex()}"
+    _ours.add(name)
+    return name
 
 
 def read_position(database: Database, destination: str, owner: str) -> Position | None:
@@ -203,7 +208,8 @@ def _is_dead(holder: str) -> bool:
     if host != socket.gethostname() or not number.isdecimal():
         return False
     if int(number) == os.getpid():
-        return True  # this process, before it was started anew under the same number
+        # Not one of ours: a process before this one had the same number, as after a restart of a container.
+        return holder not in _ours
     with contextlib.suppress(PermissionError):
         try:
             os.kill(int(number), 0)

@@ -12,13 +12,14 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 from cloudberth.errors import BackendError, CloudberthError, InvalidInput, Kind, Unavailable
 
 Row = tuple[Any, ...]
 _WAIT = 30.0  # seconds for the write lock of SQLite
 _PRAGMAS = (
-    "PRAGMA auto_vacuum=INCREMENTAL; PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; "
+    "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; "
     "PRAGMA temp_store=MEMORY; PRAGMA cache_size=-16384; PRAGMA journal_size_limit=67108864;"
 )
 # Any number that no other program uses on this database.
@@ -116,10 +117,13 @@ class Database:
         raw.close()
 
     def _open_sqlite(self) -> sqlite3.Connection:
-        if not self.path.exists():
+        if is_new := not self.path.exists():
             # What people wrote is in it: nobody else on this machine reads it.
             self.path.touch(mode=0o600)
         raw = sqlite3.connect(self.path, timeout=_WAIT, isolation_level=None, check_same_thread=False)
+        if is_new:
+            # Later it would wait for the write lock, and change nothing.
+            raw.execute("PRAGMA auto_vacuum=INCREMENTAL")
         raw.executescript(_PRAGMAS)
         return raw
 
@@ -137,12 +141,24 @@ class Database:
     def _explained(self, error: Exception) -> CloudberthError:
         """The driver's error as one of ours, without the address's password."""
         lines = str(error).strip().splitlines()
-        said = lines[0] if lines else type(error).__name__
+        said = self._without_password(lines[0]) if lines else type(error).__name__
         if _is_broken(error) or "locked" in said or "full" in said:
             return Unavailable(f"the trace database does not work: {said}", where=self.shown)
         return BackendError(
             f"the trace database refused a statement: {said}", kind=Kind.UNEXPECTED, where=self.shown
         )
+
+    def _without_password(self, said: str) -> str:
+        """libpq repeats what it cannot read of an address, the password included."""
+        if not self.is_postgres:
+            return said
+        rest = self._url.partition("://")[2]
+        credentials = rest.rpartition("@")[0] or rest.partition("/")[0]
+        password = credentials.partition(":")[2]
+        for secret in (password, unquote(password), password.partition("@")[0]):
+            if secret:
+                said = said.replace(secret, "…")
+        return said
 
 
 class Connection:

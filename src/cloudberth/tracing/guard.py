@@ -36,6 +36,7 @@ _METADATA = tuple(
         "192.0.0.192/32",
     )
 )
+_NAT64 = ipaddress.ip_network("64:ff9b::/96")
 _INSIDE = tuple(
     ipaddress.ip_network(each)
     for each in (
@@ -100,7 +101,7 @@ class Guard:
         """Refuse an address that a host resolved to. Raises Refused."""
         found: Address = ipaddress.ip_address(address.partition("%")[0])
         if isinstance(found, ipaddress.IPv6Address):
-            found = found.ipv4_mapped or found.sixtofour or (found.teredo or (found, found))[1]
+            found = _inner(found)
         if any(found in network for network in self.networks if network.version == found.version):
             listed = [each for each in self.networks if each.version == found.version and found in each]
             # `private` and wide networks do not open the metadata services: their own address has to be
@@ -116,6 +117,13 @@ class Guard:
             f"{host} is at {found}, which is no public address",
             hint=f"whoever runs Cloudberth can allow it: {ALLOW}={found}",
         )
+
+
+def _inner(address: ipaddress.IPv6Address) -> Address:
+    """The IPv4 address that an IPv6 address leads to, if it does: mapped, 6to4, Teredo, NAT64."""
+    if address in _NAT64:
+        return ipaddress.IPv4Address(address.packed[-4:])
+    return address.ipv4_mapped or address.sixtofour or (address.teredo or (address, address))[1]
 
 
 def host_of(url: str) -> str:

@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
-from cloudberth.errors import InvalidInput, TimedOut, Unavailable
+from cloudberth.errors import CloudberthError, InvalidInput, TimedOut, Unavailable
 from cloudberth.tracing.guard import Guard, host_of
 
 _MOST_HEADERS = 64 * 1024
@@ -50,10 +50,12 @@ class HttpClient:
         try:
             async with asyncio.timeout(timeout):
                 return await self._request(method, url, host, headers, body)
-        except TimeoutError as error:
+        except CloudberthError:
+            # Ours already; some of them are also errors of the system.
             await self.close()
-            if isinstance(error, TimedOut):
-                raise
+            raise
+        except TimeoutError:
+            await self.close()
             raise TimedOut(f"no answer within {timeout:g} s", where=host) from None
         except (OSError, EOFError, ValueError) as error:
             await self.close()

@@ -4,12 +4,13 @@ loss.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from cloudberth.errors import InvalidInput
 from cloudberth.tracing import summaries
 from cloudberth.tracing.database import Connection, Database
-from cloudberth.tracing.destinations import Destinations
+from cloudberth.tracing.destinations import Destination, Destinations
 from cloudberth.tracing.store import STORED_BYTES, STORED_SPANS, add_count, now_ns
 
 DAY_NS = 86_400_000_000_000
@@ -91,6 +92,7 @@ def _remove(database: Database, condition: str, values: tuple[int, ...], counter
     while summaries.is_behind(database):
         summaries.catch_up(database)
     removed = lost = 0
+    scopes = {each.id: each for each in Destinations(database).list()}
     while True:
         with database.transaction(alone=True) as connection:
             rows = connection.rows(
@@ -101,7 +103,7 @@ def _remove(database: Database, condition: str, values: tuple[int, ...], counter
             if not rows:
                 return removed, lost
             last = max(row[0] for row in rows)
-            lost += _count_losses(database, connection, last)
+            lost += _count_losses(connection, scopes, last)
             size = connection.rows("SELECT SUM(size) FROM trace_spans WHERE seq <= ?", (last,))[0][0]
             gone = connection.run("DELETE FROM trace_spans WHERE seq <= ?", (last,))
             add_count(connection, STORED_BYTES, -int(size or 0))
@@ -111,10 +113,9 @@ def _remove(database: Database, condition: str, values: tuple[int, ...], counter
             removed += gone
 
 
-def _count_losses(database: Database, connection: Connection, last: int) -> int:
+def _count_losses(connection: Connection, scopes: Mapping[str, Destination], last: int) -> int:
     """Count, for every destination, the spans up to `last` that were for it and that it did not get yet."""
     lost = 0
-    scopes = {each.id: each for each in Destinations(database).list()}
     behind = connection.rows("SELECT destination, seq FROM trace_cursors WHERE seq < ?", (last,))
     for destination, seq in behind:
         found = scopes.get(destination)

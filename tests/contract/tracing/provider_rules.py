@@ -73,7 +73,8 @@ RIGS = (
         {"authorization": KEY, "arize-space-id": "space", "arize-interface": "otel"},
         resource={"openinference.project.name": "shop", "model_id": "shop"},
         check=("GET", "/v2/projects?limit=1", {"authorization": f"Bearer {KEY}"}), api_address="api_endpoint",
-        project_url="https://app.arize.com/?redirect_project_name=shop", wrong={"api_key": "wrong-0123456789"},
+        project_url="https://app.arize.com/?redirect_project_name=shop",
+        wrong={"api_key": "wrong-0123456789"},
     ),
     Rig(
         "phoenix", {"api_key": KEY, "project": "shop"}, "/v1/traces", {"authorization": f"Bearer {KEY}"},
@@ -99,7 +100,8 @@ RIGS = (
     Rig(
         "opik", {"api_key": KEY, "workspace": "team", "project": "shop"}, "/v1/private/otel/v1/traces",
         {"authorization": KEY, "comet-workspace": "team", "projectname": "shop"},
-        check=("GET", "/v1/private/projects?page=1&size=1", {"authorization": KEY, "comet-workspace": "team"}),
+        check=("GET", "/v1/private/projects?page=1&size=1",
+               {"authorization": KEY, "comet-workspace": "team"}),
         project_url="https://www.comet.com/opik/team/projects", wrong={"api_key": "wrong-0123456789"},
     ),
     Rig(
@@ -110,7 +112,8 @@ RIGS = (
         project_url="https://wandb.ai/team/shop/weave/traces", wrong={"api_key": "wrong-0123456789"},
     ),
     Rig(
-        "aliyun", {"license_key": f"{KEY}@53df", "app_name": "shop"}, f"/adapt_{KEY}@53df/api/otlp/traces", {},
+        "aliyun", {"license_key": f"{KEY}@53df", "app_name": "shop"},
+        f"/adapt_{KEY}@53df/api/otlp/traces", {},
         resource={"service.name": "shop", "acs.arms.service.feature": "genai_app"},
         project_url="https://arms.console.aliyun.com/#/llm", wrong={"license_key": "wrong-0123456789"},
     ),
@@ -122,7 +125,8 @@ RIGS = (
     Rig(
         "mlflow", {"experiment_id": "7", "username": "ann", "password": KEY}, "/v1/traces",
         {"authorization": basic("ann", KEY), "x-mlflow-experiment-id": "7"}, address="url",
-        check=("GET", "/api/2.0/mlflow/experiments/get?experiment_id=7", {"authorization": basic("ann", KEY)}),
+        check=("GET", "/api/2.0/mlflow/experiments/get?experiment_id=7",
+               {"authorization": basic("ann", KEY)}),
         empty=400, project_url="{base}/#/experiments/7/traces", wrong={"password": "wrong-0123456789"},
     ),
     Rig(

@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from doubles.trace_provider import Provider, provider, values
 from provider_rules import KEY, RIGS, Rig, settings_of
 
 from cloudberth.errors import InvalidInput
@@ -28,6 +27,7 @@ from cloudberth.tracing.destinations import Destination, Destinations, Draft
 from cloudberth.tracing.guard import Guard
 from cloudberth.tracing.providers import PROVIDERS, profile
 from cloudberth.tracing.store import TraceStore
+from doubles.trace_provider import Provider, provider, values
 
 GOLDEN = Path(__file__).parent / "golden"
 START = 1_764_000_000_000_000_000
