@@ -27,6 +27,7 @@ from cloudberth.apps.stack import stack
 from cloudberth.cost.estimate import estimate
 from cloudberth.cost.model import Estimate
 from cloudberth.cost.usage import Usage
+from cloudberth.deployment.facts import facts
 from cloudberth.deployment.loader import load
 from cloudberth.deployment.model import Deployment
 from cloudberth.environment import wire as environment
@@ -46,6 +47,18 @@ from cloudberth.storage import open as open_bucket
 def read(path: Path) -> Deployment:
     """The deployment file as a value. Raises InvalidDeployment with every problem at once."""
     return load(path, os.environ)
+
+
+def remarks(deployment: Deployment) -> tuple[str, ...]:
+    """What is done otherwise than the file says, in words."""
+    wanted = deployment.logs.retention_days
+    kept = facts(deployment.cloud).kept_days(wanted)
+    if kept in (None, wanted):
+        return ()
+    return (
+        f"logs are kept for {kept} days: {deployment.cloud} does not know {wanted}, "
+        f"and takes the next number (logs.retention_days)",
+    )
 
 
 def application(deployment: Deployment) -> App:

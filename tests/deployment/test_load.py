@@ -184,7 +184,7 @@ def test_place_of_a_value_that_stands_behind_an_alias() -> None:
 
 
 def test_problems_come_in_the_order_of_the_file() -> None:
-    text = HEAD + "size: big\nlogs: {retention_days: 45}\nnetwork: {zones: 9}\nfoo: 1\n"
+    text = HEAD + "size: big\nlogs: {retention_days: 4000}\nnetwork: {zones: 9}\nfoo: 1\n"
     assert [line for line, _, _ in place(text)] == [5, 6, 7, 8]
 
 

@@ -70,7 +70,7 @@ def test_example_names_the_schema(path: Path) -> None:
         ("network: {zones: three}", "$.network.zones"),
         ("network: {nat: one}", "$.network.nat"),
         ("network: {endpoints: [secretmanager]}", "$.network.endpoints[0]"),
-        ("logs: {retention_days: 45}", "$.logs.retention_days"),
+        ("logs: {retention_days: 4000}", "$.logs.retention_days"),
         ("alarms: {emails: ops@example.com}", "$.alarms.emails"),
         ("alarms: {emails: [ops]}", "$.alarms.emails[0]"),
         ("compute: {stateful: {spot_percent: 5}}", "$.compute.stateful"),

@@ -54,6 +54,8 @@ def up(file: Path, workspace: Path | None, yes: bool, allow_data_loss: bool) -> 
 
 
 def _show(deployment: Deployment, plan: Plan) -> None:
+    for remark in pipeline.remarks(deployment):
+        err.print(f"[yellow]note:[/yellow] {remark}", soft_wrap=True)
     err.print(views.resource_tree(plan, every_address=False))
     err.print()
     err.print(views.cost_table(pipeline.price(plan, deployment)))

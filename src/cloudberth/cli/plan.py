@@ -166,6 +166,8 @@ def _show(subject: Subject, *, full: bool, assumptions: bool) -> None:
         chosen = subject.deployment
         title += f"  {app.name} {app.version} on {chosen.cloud} {chosen.region}, {chosen.size}"
     out.print(title)
+    for remark in pipeline.remarks(subject.deployment) if subject.deployment else ():
+        out.print(f"[yellow]note:[/yellow] {escape(remark)}", soft_wrap=True)
     out.print(
         f"[dim]{kind} · schema {providers or '?'} · Terraform {plan.terraform_version}[/dim]\n",
         soft_wrap=True,

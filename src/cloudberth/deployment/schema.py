@@ -135,8 +135,8 @@ def _closed_lists(root: Schema) -> None:
     every = [facts(cloud) for cloud in root["properties"]["cloud"]["enum"]]
     root["properties"]["region"]["enum"] = _together(known.regions for known in every)
     definitions = root["$defs"]
-    definitions["Logs"]["properties"]["retention_days"]["enum"] = sorted(
-        _together(known.retention_days for known in every)
+    definitions["Logs"]["properties"]["retention_days"]["maximum"] = max(
+        known.retention_days[-1] for known in every
     )
     definitions["Network"]["properties"]["endpoints"]["items"]["enum"] = _together(
         known.endpoints for known in every

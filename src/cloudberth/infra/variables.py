@@ -34,12 +34,18 @@ def root_variables(deployment: Deployment, app: App, *, guarded: bool = True) ->
         "cdn": {"enabled": deployment.storage.cdn, "paths": of_app.cdn_paths(app)},
         "secrets": {name: secret.model_dump() for name, secret in sorted(app.secrets.items())},
         "secret_references": deployment.secret_references,
-        "logs": {"retention_days": deployment.logs.retention_days, "groups": of_app.log_groups(app)},
+        "logs": {"retention_days": _kept_days(deployment), "groups": of_app.log_groups(app)},
         "alarms": deployment.alarms.model_dump(),
         "budget": deployment.budget.model_dump() if deployment.budget else None,
         "backup": deployment.backup.model_dump(),
         "tags": deployment.tags,
     }
+
+
+def _kept_days(deployment: Deployment) -> int:
+    """What the cloud keeps; the rules of the file have refused what is longer than it can."""
+    wanted = deployment.logs.retention_days
+    return facts(deployment.cloud).kept_days(wanted) or wanted
 
 
 def _compute(deployment: Deployment, app: App) -> dict[str, Any]:

@@ -116,8 +116,15 @@ class Facts:
 
     @property
     def retention_days(self) -> tuple[int, ...]:
-        """Days that log groups accept."""
+        """Days that log groups accept, rising; where any number is accepted, those that other clouds know."""
         return tuple(self._data["retention_days"])
+
+    def kept_days(self, wanted: int) -> int | None:
+        """How long logs are really kept: the next number that the cloud accepts; None beyond the longest."""
+        shortest, longest = self._data.get("retention_any") or (0, 0)
+        if wanted <= longest:
+            return max(wanted, shortest)
+        return next((days for days in self.retention_days if days >= wanted), None)
 
     @property
     def prefix_lengths(self) -> tuple[int, int]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import bisect
 import re
 from collections.abc import Iterator
 
@@ -12,17 +11,14 @@ from cloudberth.deployment.rules.rule import Fault, Question
 
 
 def retention(question: Question) -> Iterator[Fault]:
-    """Log groups accept certain numbers of days only."""
-    allowed, wanted = question.facts.retention_days, question.deployment.logs.retention_days
-    if wanted in allowed:
-        return
-    place = bisect.bisect(allowed, wanted)
-    near = allowed[max(place - 1, 0) : place + 1]
-    yield Fault(
-        ("logs", "retention_days"),
-        f"{question.facts.cloud} does not keep logs for {wanted} days",
-        f"nearest: {' and '.join(map(str, near))}; allowed: {', '.join(map(str, allowed))}",
-    )
+    """A number that the cloud does not know is rounded up; beyond its longest there is none."""
+    wanted = question.deployment.logs.retention_days
+    if question.facts.kept_days(wanted) is None:
+        yield Fault(
+            ("logs", "retention_days"),
+            f"{question.facts.cloud} does not keep logs for {wanted} days",
+            f"at most {question.facts.retention_days[-1]}",
+        )
 
 
 def budget(question: Question) -> Iterator[Fault]:
