@@ -24,7 +24,7 @@ def headers_v1(
     method: str, path: str, query: Pairs, headers: Pairs, body: bytes, keys: Credentials, now: datetime
 ) -> dict[str, str]:
     """All headers of a signed request, names in lower case. path: not encoded."""
-    found = _common(headers, keys)
+    found = _first(headers, keys)
     found["x-log-signaturemethod"] = "hmac-sha1"
     found["date"] = format_datetime(now.astimezone(UTC), usegmt=True)
     if body:
@@ -57,7 +57,7 @@ def headers_v4(
     region: str,
 ) -> dict[str, str]:
     """All headers of a signed request, names in lower case. The host is signed when it is among `headers`."""
-    found = _common(headers, keys)
+    found = _first(headers, keys)
     moment = now.astimezone(UTC).strftime("%Y%m%dT%H%M%SZ")
     found["x-log-date"] = moment
     found["x-log-content-sha256"] = hashlib.sha256(body).hexdigest()
@@ -87,7 +87,7 @@ def headers_v4(
     return found
 
 
-def _common(headers: Pairs, keys: Credentials) -> dict[str, str]:
+def _first(headers: Pairs, keys: Credentials) -> dict[str, str]:
     found = {name.lower(): value for name, value in headers.items()}
     found["x-log-apiversion"] = VERSION
     if keys.token:

@@ -35,9 +35,7 @@ def retention(source: Source, as_json: bool) -> int:
     if wanted is None:
         return 0
     if any(each.days is not None and each.days > wanted for each in kept):
-        _say(
-            f"note: the file asks for {wanted} days; the cloud keeps certain numbers only, here the next"
-        )
+        _say(f"note: the file asks for {wanted} days; the cloud keeps certain numbers only, here the next")
     return 4 if any(each.days is not None and each.days < wanted for each in kept) else 0
 
 

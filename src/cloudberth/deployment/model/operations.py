@@ -64,7 +64,7 @@ class Logs(Section):
     """Log groups of the services."""
 
     retention_days: Annotated[int, Field(ge=1, examples=[90])] = 30
-    """Days that logs are kept. Of the numbers that AWS knows the next one up is taken; `berth plan` says so."""
+    """Days that logs are kept. Of the numbers that AWS knows the next up is taken; `berth plan` says so."""
     level: Annotated[Literal["DEBUG", "INFO", "WARNING", "ERROR"], Field(examples=["WARNING"])] = "INFO"
     """Least severe messages that are written. ERROR hides what migrations did."""
 
