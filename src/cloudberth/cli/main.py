@@ -35,6 +35,7 @@ COMMANDS = {
     "env": "status",
     "storage": "storage",
     "logs": "logs",
+    "traces": "traces",
     "serve": "serve",
     "completion": "completion",
 }
