@@ -107,7 +107,7 @@ def shown(name: str) -> str:
     """A refused ability or key on one line: what cannot be seen, or means something here, is escaped."""
     text = name if len(name) < 60 else f"{name[:40]}… ({len(name)} characters)"
     plain = "".join(character if character.isprintable() else repr(character)[1:-1] for character in text)
-    return re.sub(r"[`|;<>*_\[\]]", lambda match: f"\\x{ord(match[0]):02x}", plain)
+    return re.sub(r"[`|;<>*\[\]]", lambda match: f"\\x{ord(match[0]):02x}", plain)
 
 
 def document(rows: Sequence[Row]) -> str:

@@ -3,7 +3,7 @@
 local → S3 → Azure → Google → OSS → local, each hop a `berth storage migrate` of two .env files, killed with
 -9 in the middle and started again. Small by default; the size is a matter of the environment::
 
-    BERTH_CHAIN_OBJECTS=20000 BERTH_CHAIN_LARGE=3 BERTH_CHAIN_KILLS=10 pytest -s tests/contract -k chain
+    CHAIN_OBJECTS=20000 CHAIN_LARGE=3 CHAIN_KILLS=10 pytest -s tests/contract -k chain
 """
 
 from __future__ import annotations
@@ -29,10 +29,10 @@ from cloudberth.storage.contract import MIB, Attributes
 from cloudberth.storage.storage import Storage
 from faults.proxy import FaultProxy, Head
 
-OBJECTS = int(os.environ.get("BERTH_CHAIN_OBJECTS", "250"))
-LARGE = int(os.environ.get("BERTH_CHAIN_LARGE", "1"))
+OBJECTS = int(os.environ.get("CHAIN_OBJECTS", "250"))
+LARGE = int(os.environ.get("CHAIN_LARGE", "1"))
 LARGE_BYTES = (100 if OBJECTS >= 5000 else 12) * MIB
-KILLS = int(os.environ.get("BERTH_CHAIN_KILLS", "5"))
+KILLS = int(os.environ.get("CHAIN_KILLS", "5"))
 CHAIN = ("s3@ceph", "azure-blob@azurite", "google-storage@fake-gcs", "aliyun-oss@double")
 # What one of the stores on the way does not take: Azurite turns a backslash into a slash and cleans dots, OSS
 # has no keys that begin with a slash, and none of more than 1,023 bytes.
