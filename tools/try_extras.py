@@ -33,7 +33,7 @@ RIGS = {
     "aws": ("s3@ceph",),
     "azure": ("azure-blob@azurite",),
     "google": ("google-storage@fake-gcs",),
-    "opendal": ("opendal@webdav", "opendal@s3-ceph"),
+    "opendal": ("opendal@fs", "opendal@s3-ceph"),
     "oracle": ("oci-storage@native-double",),
     "checksums": ("aliyun-oss@double",),
     "postgres": ("local@disk",),
