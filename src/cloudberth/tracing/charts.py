@@ -9,7 +9,11 @@ from typing import Any, NamedTuple
 
 from cloudberth.tracing.database import Database, Row
 from cloudberth.tracing.reading import MOST_ROWS, refresh
-from cloudberth.tracing.summaries import HOUR_NS, bucket_ns
+from cloudberth.tracing.summaries import ALL, DAY_HOURS, HOUR_NS, bucket_ns
+
+HOURLY = 8 * DAY_HOURS  # longer times are told by the day
+MOST_NAMES = 1000  # of apps, in one answer
+_WALKED = 1000  # traces that are looked through for sessions at a time
 
 
 class Point(NamedTuple):
@@ -85,28 +89,60 @@ def read_overview(
     app: str | None = None,
     points: int = 48,
 ) -> Overview:
-    """Sums over whole hours: the first and the last are taken whole. At most `points` steps of equal
-    length.
+    """Sums over whole hours, or days for more than eight of them: the first and the last are taken whole.
+
+    At most `points` steps of equal length.
     """
     refresh(database)
     first, last = since_ns // HOUR_NS, max(since_ns, until_ns - 1) // HOUR_NS
+    width = DAY_HOURS if last - first > HOURLY else 1
+    first, last = first // width, last // width
     step = max(1, -(-(last - first + 1) // max(1, points)))
-    condition, values = _scope(tenant, app)
+    condition, values = _who(database, tenant, app)
+    # Steps are made by the database: it hands over tens of rows for each and not thousands.
     statement = (
-        "SELECT hour, root, kind, model, bucket, SUM(spans), SUM(errors), SUM(input_tokens), "
-        f"SUM(output_tokens), SUM(cost) FROM trace_hours WHERE hour >= ? AND hour <= ? {condition} "
-        "GROUP BY hour, root, kind, model, bucket"
+        f"SELECT (hour / {width} - ?) / ? AS step, root, model, bucket, SUM(spans), SUM(errors), "
+        f"SUM(input_tokens), SUM(output_tokens), SUM(cost) FROM trace_hours "
+        f"WHERE hours = {width} AND hour >= ? AND hour <= ? {condition} GROUP BY step, root, model, bucket"
     )
     with database.connection() as connection:
-        rows = connection.rows(statement, (first, last, *values))
-    steps: dict[int, list[Row]] = {number: [] for number in range(first, last + 1, step)}
+        rows = connection.rows(statement, (first, step, first * width, last * width, *values))
+    steps: dict[int, list[Row]] = {number: [] for number in range((last - first) // step + 1)}
     for row in rows:
-        steps[first + (row[0] - first) // step * step].append(row)
+        steps[int(row[0])].append(row)
     return Overview(
-        _point(first, rows),
-        tuple(_point(start, inside) for start, inside in steps.items()),
+        _point(first * width, rows),
+        tuple(_point((first + number * step) * width, inside) for number, inside in steps.items()),
         _models(rows),
     )
+
+
+def _who(database: Database, tenant: str | None, app: str | None) -> tuple[str, list[str]]:
+    """The rows of a tenant, of an app, or of all. An app without a tenant is summed over all tenants."""
+    if app is None or tenant is not None:
+        return "AND tenant = ? AND app = ?", [tenant or ALL, app or ALL]
+    tenants = sorted({each for each, _ in _apps(database, None)})
+    return f"AND tenant IN ({','.join('?' * len(tenants)) or 'NULL'}) AND app = ?", [*tenants, app]
+
+
+def _apps(database: Database, tenant: str | None) -> list[tuple[str, str]]:
+    """(tenant, app) of which there are spans, by jumping from one to the next in the primary key."""
+    found: list[tuple[str, str]] = []
+    only, values = ("", ()) if tenant is None else ("AND tenant = ? ", (tenant,))
+    at: tuple[str, ...] = ()
+    with database.connection() as connection:
+        while len(found) < MOST_NAMES:
+            rows = connection.rows(
+                f"SELECT tenant, app FROM trace_hours WHERE hours = {DAY_HOURS} {only}"
+                f"{'AND (tenant, app) > (?, ?) ' if at else ''}ORDER BY tenant, app LIMIT 1",
+                (*values, *at),
+            )
+            if not rows:
+                break
+            at = (rows[0][0], rows[0][1])
+            if ALL not in at:
+                found.append((rows[0][0], rows[0][1]))
+    return found
 
 
 def _scope(tenant: str | None, app: str | None) -> tuple[str, list[str]]:
@@ -117,15 +153,15 @@ def _scope(tenant: str | None, app: str | None) -> tuple[str, list[str]]:
 
 def _point(hour: int, rows: list[Row]) -> Point:
     roots = [row for row in rows if row[1]]
-    halves = percentiles(((row[4], int(row[5])) for row in roots), (0.5, 0.95, 0.99))
+    halves = percentiles(((row[3], int(row[4])) for row in roots), (0.5, 0.95, 0.99))
     return Point(
         hour * HOUR_NS,
+        sum(int(row[4]) for row in roots),
+        sum(int(row[4]) for row in rows),
         sum(int(row[5]) for row in roots),
-        sum(int(row[5]) for row in rows),
-        sum(int(row[6]) for row in roots),
+        sum(int(row[6]) for row in rows),
         sum(int(row[7]) for row in rows),
-        sum(int(row[8]) for row in rows),
-        float(sum(row[9] for row in rows)),
+        float(sum(row[8] for row in rows)),
         *halves,
     )
 
@@ -133,17 +169,17 @@ def _point(hour: int, rows: list[Row]) -> Point:
 def _models(rows: list[Row]) -> tuple[ModelUse, ...]:
     by_model: dict[str, list[Row]] = {}
     for row in rows:
-        if row[3]:
-            by_model.setdefault(row[3], []).append(row)
+        if row[2]:
+            by_model.setdefault(row[2], []).append(row)
     found = [
         ModelUse(
             model,
+            sum(int(row[4]) for row in uses),
             sum(int(row[5]) for row in uses),
             sum(int(row[6]) for row in uses),
             sum(int(row[7]) for row in uses),
-            sum(int(row[8]) for row in uses),
-            float(sum(row[9] for row in uses)),
-            *percentiles(((row[4], int(row[5])) for row in uses), (0.5, 0.95)),
+            float(sum(row[8] for row in uses)),
+            *percentiles(((row[3], int(row[4])) for row in uses), (0.5, 0.95)),
         )
         for model, uses in by_model.items()
     ]
@@ -187,31 +223,63 @@ def list_sessions(
     if user is not None:
         condition += "AND usr = ? "
         values.append(user)
+    limit, offset = max(1, min(limit, MOST_ROWS)), max(0, offset)
+    names = _newest_sessions(database, condition, values, since_ns, limit + offset)[offset:]
+    if not names:
+        return ()
     statement = (
         "SELECT session, tenant, MIN(app), MIN(usr), COUNT(*), SUM(CASE WHEN errors > 0 THEN 1 ELSE 0 END), "
         "MIN(start_ns), MAX(start_ns), SUM(input_tokens), SUM(output_tokens), SUM(cost) FROM trace_summaries "
-        f"WHERE session IS NOT NULL AND start_ns >= ? {condition}"
-        "GROUP BY tenant, session ORDER BY MAX(start_ns) DESC LIMIT ? OFFSET ?"
+        f"WHERE session IN ({','.join('?' * len(names))}) AND start_ns >= ? {condition}"
+        "GROUP BY tenant, session"
     )
     with database.connection() as connection:
-        rows = connection.rows(statement, (since_ns, *values, max(1, min(limit, MOST_ROWS)), max(0, offset)))
-    found = ((*row[:4], *(int(number) for number in row[4:10]), float(row[10])) for row in rows)
-    return tuple(SessionSummary(*each) for each in found)
+        rows = connection.rows(statement, (*(session for _, session in names), since_ns, *values))
+    found = {(row[1], row[0]): row for row in rows}
+    plain = (
+        (*row[:4], *(int(number) for number in row[4:10]), float(row[10]))
+        for row in (found[name] for name in names if name in found)
+    )
+    return tuple(SessionSummary(*each) for each in plain)
+
+
+def _newest_sessions(
+    database: Database, condition: str, values: list[str], since_ns: int, most: int
+) -> list[tuple[str, str]]:
+    """(tenant, session), the ones with the latest trace first: read from the newest trace backwards."""
+    found: dict[tuple[str, str], None] = {}
+    at: tuple[int, int] | None = None
+    with database.connection() as connection:
+        while len(found) < most:
+            before = "AND (start_ns, id) < (?, ?) " if at else ""
+            rows = connection.rows(
+                "SELECT tenant, session, start_ns, id FROM trace_summaries WHERE session IS NOT NULL "
+                f"AND start_ns >= ? {condition}{before}ORDER BY start_ns DESC, id DESC LIMIT ?",
+                (since_ns, *values, *(at or ()), _WALKED),
+            )
+            for row in rows:
+                found[row[0], row[1]] = None
+            if len(rows) < _WALKED:
+                break
+            at = (rows[-1][2], rows[-1][3])
+    return list(found)[:most]
 
 
 def read_choices(database: Database, *, tenant: str | None = None) -> Choices:
     """The tenants, apps and models that there are traces of, each sorted."""
     refresh(database)
-    only, values = _scope(tenant, None)
-
-    def distinct(column: str) -> tuple[str, ...]:
-        statement = (
-            f"SELECT DISTINCT {column} FROM trace_hours WHERE {column} <> '' {only}ORDER BY 1 LIMIT 1000"
-        )
-        return tuple(row[0] for row in connection.rows(statement, values))
-
+    names = _apps(database, tenant)
     with database.connection() as connection:
-        return Choices(distinct("tenant"), distinct("app"), distinct("model"))
+        models = connection.rows(
+            f"SELECT DISTINCT model FROM trace_hours WHERE hours = {DAY_HOURS} AND tenant = ? AND app = ? "
+            "AND model <> '' ORDER BY 1 LIMIT 1000",
+            (tenant or ALL, ALL),
+        )
+    return Choices(
+        tuple(sorted({each for each, _ in names})),
+        tuple(sorted({app for _, app in names if app})),
+        tuple(row[0] for row in models),
+    )
 
 
 class ModelHours(NamedTuple):
@@ -231,9 +299,10 @@ def read_model_hours(database: Database, first_hour: int, until_hour: int) -> tu
     refresh(database)
     statement = (
         "SELECT model, bucket, SUM(spans), SUM(errors), SUM(input_tokens), SUM(output_tokens), SUM(cost) "
-        "FROM trace_hours WHERE hour >= ? AND hour < ? AND model <> '' GROUP BY model, bucket"
+        "FROM trace_hours WHERE hours = 1 AND tenant = ? AND app = ? "
+        "AND hour >= ? AND hour < ? AND model <> '' GROUP BY model, bucket"
     )
     with database.connection() as connection:
-        rows = connection.rows(statement, (first_hour, until_hour))
+        rows = connection.rows(statement, (ALL, ALL, first_hour, until_hour))
     found = ((*row[:2], *(int(number) for number in row[2:6]), float(row[6])) for row in rows)
     return tuple(ModelHours(*each) for each in found)

@@ -36,10 +36,11 @@ trace_summaries_by_session ON trace_summaries (session, start_ns); CREATE INDEX 
 trace_summaries_by_user ON trace_summaries (usr, start_ns); CREATE INDEX IF NOT EXISTS
 trace_summaries_by_trace ON trace_summaries (trace_id); CREATE TABLE IF NOT EXISTS trace_texts (summary
 BIGINT PRIMARY KEY, input TEXT NOT NULL, output TEXT NOT NULL); CREATE TABLE IF NOT EXISTS trace_hours (
-hour BIGINT NOT NULL, tenant TEXT NOT NULL, app TEXT NOT NULL, root SMALLINT NOT NULL, kind TEXT NOT NULL,
-model TEXT NOT NULL, bucket INTEGER NOT NULL, spans BIGINT NOT NULL, errors BIGINT NOT NULL, input_tokens
-BIGINT NOT NULL, output_tokens BIGINT NOT NULL, cost DOUBLE PRECISION NOT NULL, PRIMARY KEY (hour, tenant,
-app, root, kind, model, bucket)); CREATE TABLE IF NOT EXISTS trace_feedback ( id {serial}, tenant TEXT NOT
+hours SMALLINT NOT NULL, hour BIGINT NOT NULL, tenant TEXT NOT NULL, app TEXT NOT NULL, root SMALLINT
+NOT NULL, model TEXT NOT NULL, bucket INTEGER NOT NULL, spans BIGINT NOT NULL, errors BIGINT NOT NULL,
+input_tokens
+BIGINT NOT NULL, output_tokens BIGINT NOT NULL, cost DOUBLE PRECISION NOT NULL, PRIMARY KEY (hours, tenant,
+app, hour, root, model, bucket)); CREATE TABLE IF NOT EXISTS trace_feedback ( id {serial}, tenant TEXT NOT
 NULL, app TEXT NOT NULL, trace_id {blob} NOT NULL, span_id {blob}, name TEXT NOT NULL, score DOUBLE
 PRECISION, label TEXT, comment TEXT, source TEXT NOT NULL, usr TEXT, created BIGINT NOT NULL); CREATE INDEX
 IF NOT EXISTS trace_feedback_by_trace ON trace_feedback (trace_id); CREATE TABLE IF NOT EXISTS

@@ -18,6 +18,8 @@ from cloudberth.tracing.wire import as_json
 
 CURSOR = "summary.seq"
 HOUR_NS = 3_600_000_000_000
+DAY_HOURS = 24
+ALL = "\x01"  # in place of a tenant or an app: all of them together; no name is this
 BUCKETS_PER_OCTAVE = 8  # a bucket is 9 % wide: a percentile is right to ±4.5 %
 TEXT_LIMIT = 1000  # characters of a trace's input and output that the list shows and searches
 _BATCH = 2000
@@ -157,15 +159,21 @@ def _merge(summary: Summary, row: Row) -> None:
 
 
 def _add_hour(hours: dict[Row, list[Any]], row: Row) -> None:
-    root = 1 if row[5] is None else 0
-    key = (row[8] // HOUR_NS, row[1], row[2], root, row[7], row[13] or "", bucket(row[9]))
-    sums = hours.setdefault(key, [0, 0, 0, 0, 0.0])
-    sums[0] += 1
-    sums[1] += row[10] == 2
-    if row[7] in _SPENDING:
-        sums[2] += row[14] or 0
-        sums[3] += row[15] or 0
-        sums[4] += row[16] or 0.0
+    """A span counts for its app, its tenant and for all, in its hour and in its day."""
+    root, model = 1 if row[5] is None else 0, row[13] or ""
+    # Latencies are told of traces and of models; what else there is needs no histogram.
+    part = (root, model, bucket(row[9]) if root or model else 0)
+    spends = row[7] in _SPENDING
+    for width in (1, DAY_HOURS):
+        hour = row[8] // HOUR_NS // width * width
+        for tenant, app in ((row[1], row[2]), (row[1], ALL), (ALL, ALL)):
+            sums = hours.setdefault((width, hour, tenant, app, *part), [0, 0, 0, 0, 0.0])
+            sums[0] += 1
+            sums[1] += row[10] == 2
+            if spends:
+                sums[2] += row[14] or 0
+                sums[3] += row[15] or 0
+                sums[4] += row[16] or 0.0
 
 
 def _texts(data: bytes) -> tuple[str, str]:
@@ -209,8 +217,8 @@ def _write_hours(connection: Connection, hours: dict[Row, list[Any]]) -> None:
     sums = ("spans", "errors", "input_tokens", "output_tokens", "cost")
     added = ", ".join(f"{name} = trace_hours.{name} + excluded.{name}" for name in sums)
     connection.run_many(
-        "INSERT INTO trace_hours (hour, tenant, app, root, kind, model, bucket, spans, errors, input_tokens, "
-        f"output_tokens, cost) VALUES (?,?,?,?,?,?,?,?,?,?,?,?) "
-        f"ON CONFLICT (hour, tenant, app, root, kind, model, bucket) DO UPDATE SET {added}",
+        "INSERT INTO trace_hours (hours, hour, tenant, app, root, model, bucket, spans, errors, "
+        f"input_tokens, output_tokens, cost) VALUES (?,?,?,?,?,?,?,?,?,?,?,?) "
+        f"ON CONFLICT (hours, tenant, app, hour, root, model, bucket) DO UPDATE SET {added}",
         [(*key, *values) for key, values in hours.items()],
     )

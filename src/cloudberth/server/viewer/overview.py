@@ -15,7 +15,7 @@ from cloudberth.server.pages import reader_zone
 from cloudberth.server.services import Here
 from cloudberth.server.viewer.drawing import Chart, Series, bars, lines
 from cloudberth.server.wording import Words
-from cloudberth.tracing.charts import Overview, Point, read_choices, read_overview
+from cloudberth.tracing.charts import HOURLY, Overview, Point, read_choices, read_overview
 
 router = APIRouter()
 # What the sums are kept for is whole hours, so nothing shorter than a day is worth a chart.
@@ -33,8 +33,9 @@ def overview(request: Request, here: Here) -> Response:
     now = time.time_ns()
     tenant, app = query.get("tenant") or None, query.get("app") or None
     database = here.store.database
-    # The hour that runs is the last one, and the first is taken whole: so it is one less.
-    since = now - (RANGES[chosen] - 1) * 3600 * formats.SECOND
+    # The hour (or day) that runs is the last one, and the first is taken whole: so it is one less.
+    step = 24 if RANGES[chosen] > HOURLY else 1
+    since = now - (RANGES[chosen] - step) * 3600 * formats.SECOND
     found = read_overview(database, since, now + 1, tenant=tenant, app=app, points=POINTS)
     words = here.pages.words(request)
     return here.pages.page(
