@@ -264,6 +264,20 @@ def test_every_registered_store_is_a_reader() -> None:
         assert issubclass(reader_class(scheme), logs.LogReader)
 
 
+@pytest.mark.parametrize(
+    ("cloud", "store"),
+    [
+        ("aws", "/cloudberth/dify/"),
+        ("azure", WORKSPACE),
+        ("google", "projects/simulated-project/locations/us-central1/buckets/dify"),
+    ],
+)
+def test_the_facts_of_every_cloud_open_a_reader(cloud: str, store: str) -> None:
+    """`facts.logs.store` as a rehearsal of each cloud gives it."""
+    with reader_of_deployment(cloud, DeploymentLogs("dify", "us-east-1", store, {"api": "group"})) as reader:
+        assert reader.compiled(Filter(NOW, NOW + timedelta(hours=1), services=("api",)), 5)
+
+
 def test_the_reader_of_a_deployment_knows_its_groups() -> None:
     bucket = "projects/shop-1/locations/europe-west1/buckets/shop"
     groups = {"api": "projects/shop-1/logs/cloudberth-shop-api"}

@@ -100,8 +100,10 @@ class AzureMonitor(LogReader):
         return in_slices(self._page, filter, limit, kql.MOST_ROWS, self.remark)
 
     def window(self, filter: Filter) -> Iterator[Record]:
-        # Followers look at minutes: more than this many lines of them are for a query.
-        yield from self.query(filter, kql.MOST_ROWS)
+        found = self.query(filter, kql.MOST_ROWS)
+        if len(found) == kql.MOST_ROWS:
+            self.remark(f"more than {kql.MOST_ROWS:,} lines in one look: older ones are left out")
+        yield from found
 
     def raw(self, text: str, since: datetime, until: datetime, limit: int) -> list[Row]:
         return self._run(text, since, until)[:limit]

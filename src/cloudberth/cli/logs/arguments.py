@@ -129,7 +129,7 @@ def source_options(function: Decorated) -> Decorated:
             default="berth.yaml",
             show_default=True,
             metavar="LOCATION",
-            help="Where: a deployment file, the URL of a log store, or files (see below).",
+            help="Where: a deployment file, the URL of a log store, or files; `berth logs -h` has the forms.",
         ),
     ):
         decorated = option(decorated)
@@ -161,7 +161,7 @@ def span_options(since: str) -> Callable[[Decorated], Decorated]:
 
 
 def filter_options(function: Decorated) -> Decorated:
-    """The filter, given to the command as `wanted`."""
+    """The filter, given to the command as `wanted`; its times are those of `span_options`."""
 
     @wraps(function)
     def with_filter(
@@ -194,7 +194,6 @@ def filter_options(function: Decorated) -> Decorated:
             type=click.Choice(LEVELS, case_sensitive=False),
             help="This level and worse.",
         ),
-        span_options("1h"),
     ):
         decorated = option(decorated)
     return cast(Decorated, decorated)
@@ -216,6 +215,8 @@ def zone_of(name: str) -> tzinfo:
 
 def open_source(source: Source, *, quiet: bool) -> LogReader:
     """The reader. For a deployment its outputs are read first. Raises InvalidInput."""
+    from rich.markup import escape
+
     from cloudberth.cli.console import err
 
     if source.is_deployment:
@@ -224,7 +225,11 @@ def open_source(source: Source, *, quiet: bool) -> LogReader:
         from cloudberth.logs.location import open_location
 
         reader = open_location(source.location)
-    reader.remark = lambda text: err.print(f"[yellow]note:[/yellow] {text}", soft_wrap=True, markup=True)
+
+    def remark(text: str) -> None:
+        err.print(f"[yellow]note:[/yellow] {escape(text)}", soft_wrap=True)
+
+    reader.remark = remark
     return reader
 
 

@@ -8,7 +8,14 @@ from typing import TYPE_CHECKING
 
 import click
 
-from cloudberth.cli.logs.arguments import Source, Wanted, filter_options, open_source, source_options
+from cloudberth.cli.logs.arguments import (
+    Source,
+    Wanted,
+    filter_options,
+    open_source,
+    source_options,
+    span_options,
+)
 from cloudberth.errors import InvalidInput
 
 if TYPE_CHECKING:
@@ -16,6 +23,7 @@ if TYPE_CHECKING:
 
 
 @click.command()
+@span_options("1h")
 @filter_options
 @source_options
 @click.option(
@@ -45,7 +53,7 @@ def query(
     \b
     berth logs query --since 2h --level error --service api
     berth logs query --trace 4bf92f3577b34da6a3ce929d0e0e4736
-    berth logs query --from 'logs/*.log' --text timeout status>=500 --json
+    berth logs query --from 'logs/*.log' --text timeout 'status>=500' --json
     """
     from cloudberth.cli.logs.showing import show_record, show_rows
 
@@ -72,6 +80,7 @@ def query(
 
 
 @click.command()
+@span_options("5m")
 @filter_options
 @source_options
 @click.option("--for", "duration", type=float, metavar="SECONDS", help="Stop after this time.")
