@@ -30,7 +30,8 @@ CREATE TABLE IF NOT EXISTS trace_summaries (
   spans INTEGER NOT NULL, session TEXT, usr TEXT, models TEXT NOT NULL,
   input_tokens BIGINT NOT NULL, output_tokens BIGINT NOT NULL, cost DOUBLE PRECISION NOT NULL,
   UNIQUE (tenant, trace_id));
-CREATE INDEX IF NOT EXISTS trace_summaries_by_start ON trace_summaries (start_ns); CREATE INDEX IF NOT
+CREATE INDEX IF NOT EXISTS trace_summaries_by_start
+ON trace_summaries (start_ns, duration_ns, errors, input_tokens, output_tokens, cost); CREATE INDEX IF NOT
 EXISTS trace_summaries_by_app ON trace_summaries (tenant, app, start_ns); CREATE INDEX IF NOT EXISTS
 trace_summaries_by_session ON trace_summaries (session, start_ns); CREATE INDEX IF NOT EXISTS
 trace_summaries_by_user ON trace_summaries (usr, start_ns); CREATE INDEX IF NOT EXISTS
@@ -40,7 +41,8 @@ hours SMALLINT NOT NULL, hour BIGINT NOT NULL, tenant TEXT NOT NULL, app TEXT NO
 NOT NULL, model TEXT NOT NULL, bucket INTEGER NOT NULL, spans BIGINT NOT NULL, errors BIGINT NOT NULL,
 input_tokens
 BIGINT NOT NULL, output_tokens BIGINT NOT NULL, cost DOUBLE PRECISION NOT NULL, PRIMARY KEY (hours, tenant,
-app, hour, root, model, bucket)); CREATE TABLE IF NOT EXISTS trace_feedback ( id {serial}, tenant TEXT NOT
+app, hour, root, model, bucket)){clustered};
+CREATE TABLE IF NOT EXISTS trace_feedback ( id {serial}, tenant TEXT NOT
 NULL, app TEXT NOT NULL, trace_id {blob} NOT NULL, span_id {blob}, name TEXT NOT NULL, score DOUBLE
 PRECISION, label TEXT, comment TEXT, source TEXT NOT NULL, usr TEXT, created BIGINT NOT NULL); CREATE INDEX
 IF NOT EXISTS trace_feedback_by_trace ON trace_feedback (trace_id); CREATE TABLE IF NOT EXISTS
@@ -59,8 +61,8 @@ TEXT PRIMARY KEY, tenant TEXT NOT NULL, app TEXT NOT NULL, label TEXT NOT NULL, 
 UNIQUE, created BIGINT NOT NULL, revoked BIGINT, used BIGINT); CREATE TABLE IF NOT EXISTS trace_schema
 (version INTEGER NOT NULL);
 """
-_SQLITE = {"serial": "INTEGER PRIMARY KEY AUTOINCREMENT", "blob": "BLOB"}
-_POSTGRES = {"serial": "BIGSERIAL PRIMARY KEY", "blob": "BYTEA"}
+_SQLITE = {"serial": "INTEGER PRIMARY KEY AUTOINCREMENT", "blob": "BLOB", "clustered": " WITHOUT ROWID"}
+_POSTGRES = {"serial": "BIGSERIAL PRIMARY KEY", "blob": "BYTEA", "clustered": ""}
 
 
 def create(database: Database) -> None:
