@@ -148,6 +148,13 @@ def test_any_line_is_a_record_and_nothing_of_it_is_lost(raw: str) -> None:
     assert record.document()["time"] == "2026-11-26T12:00:00.000000Z"
 
 
+@given(st.from_regex(r"\A\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(\.\d{1,9})?(Z|[+-]\d\d:\d\d)?\Z"))
+def test_no_time_breaks_a_line(text: str) -> None:
+    found = moment_of(text)
+    assert found is None or found.tzinfo is UTC
+    assert record_of(text).raw == text
+
+
 # -- filters -------------------------------------------------------------------------------------------------
 
 
@@ -320,3 +327,9 @@ def test_groups_end_at_the_limit_and_equal_ones_are_in_order() -> None:
     analysis = Analysis("x", "", "", by=("service",), measures=(Measure("n", "count"),), limit=2)
     records = [record_of("x", time=NOW, service=service) for service in ("c", "b", "a")]
     assert [row["service"] for row in table(analysis, records)] == ["a", "b"]
+
+
+@pytest.mark.parametrize("zone", ["+00:00", "+0530", "-03:30", "+14:00", "-1200"])
+def test_zones_of_written_times(zone: str) -> None:
+    text = f"2026-11-26T10:00:00.5{zone}"
+    assert moment_of(text) == datetime.strptime(text, "%Y-%m-%dT%H:%M:%S.%f%z")

@@ -10,7 +10,7 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from cloudberth.logs.severity import KEYS, WORDS, Severity, severity_of
@@ -146,11 +146,11 @@ def time_in(text: str) -> datetime | None:
     micro = int((found[7] or "0")[:6].ljust(6, "0"))
     try:
         moment = datetime(year, month, day, hour, minute, second, micro, UTC)
-    except ValueError:
+        if found[8] and found[8] != "Z":
+            ahead = timedelta(hours=int(found[8][1:3]), minutes=int(found[8][-2:]))
+            moment = moment - ahead if found[8][0] == "+" else moment + ahead
+    except (ValueError, OverflowError):
         return None
-    if found[8] and found[8] != "Z":
-        zone = datetime.strptime(found[8].replace(":", ""), "%z").tzinfo
-        moment = moment.replace(tzinfo=zone).astimezone(UTC)
     return moment
 
 
