@@ -144,6 +144,23 @@ def test_every_kind_is_found_in_a_span_alone(name: str) -> None:
     assert PLANTED[name] not in redaction.text(TEXTS[name])
 
 
+@pytest.mark.parametrize(
+    "piece",
+    ["eyJ-", "eyJa.", "sk-", "sk-a ", "a://", "a://b:", "password=", "password: ", "AKIA", "Bearer ",
+     "-----BEGIN ", "-----BEGIN PRIVATE KEY-----", "api_key:\\", "ghp_", "a@", "1-", "1 2 ", "a.a@a.",
+     "xoxb-1 ", "secret_key "],
+)  # fmt: skip
+def test_no_text_makes_looking_slow(piece: str) -> None:
+    """Whoever writes a prompt must not stop the writer: the time grows with the text, not faster."""
+    from cloudberth.tracing.content import PERSONAL, Policy
+
+    data = wire.span(b"\1" * 16, b"\2" * 8, None, "n", 1, 2, {"input.value": piece * (400_000 // len(piece))})
+    started = time.process_time()
+    Redaction.standard({}).span(data)
+    Policy(redact=tuple(PERSONAL)).apply(data)
+    assert time.process_time() - started < 8
+
+
 def test_a_file_of_traces_is_its_owners(url: str, tmp_path: Path) -> None:
     with TraceStore.open(url) as store:
         Destinations(store.database).create(Draft("langsmith", settings={"api_key": "0123456789abcdef"}))

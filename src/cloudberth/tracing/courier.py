@@ -131,8 +131,9 @@ class Courier:
             if not is_sampled(row.trace_id, self._destination.sample):
                 skipped += 1
                 continue
-            item = await self._item(seq, row)
-            if item is None:
+            item = self._item(seq, row)
+            if isinstance(item, str):
+                await self._set_aside(seq, item)
                 continue
             if waiting and size + len(item.data) > self._limits.body:
                 if not await self._send(waiting, Progress(before, waiting[-1].seq)):
@@ -146,20 +147,17 @@ class Courier:
         else:
             await self._advance(Progress(before, batch.upto, skipped=skipped))
 
-    async def _item(self, seq: int, row: SpanRow) -> Item | None:
-        """A span as this destination gets it; None when it is too large for the provider even when cut."""
+    def _item(self, seq: int, row: SpanRow) -> Item | str:
+        """A span as this destination gets it, or why that cannot be."""
+        limit = self._limits.span
         try:
-            data: bytes | None = self._destination.policy.apply(row.data)
-            if data is not None:
-                data = self._wire.span(row, data)
-            if data is not None and len(data) > self._limits.span:
-                data = shrink(data, self._limits.span)
+            data: bytes | None = self._wire.span(row, self._destination.policy.apply(row.data))
+            if data is not None and len(data) > limit:
+                data = shrink(data, limit)
         except Exception as error:
-            await self._set_aside(seq, f"cannot be written for {self._destination.provider}: {error}")
-            return None
+            return f"cannot be written for {self._destination.provider}: {error}"
         if data is None:
-            await self._set_aside(seq, f"larger than the {self._limits.span} bytes that a span may have")
-            return None
+            return f"larger than the {limit} bytes that a span may have"
         return Item(seq, row.resource, data)
 
     async def _send(self, items: Sequence[Item], done: Progress) -> bool:

@@ -17,7 +17,7 @@ from cloudberth.tracing.redaction import Redaction
 from cloudberth.tracing.store import SpanRow
 
 _COLUMN = {name: number for number, name in enumerate(SpanRow._fields)}
-_RESOURCES = 1000
+_REMEMBERED = 1000
 _SECRET_HEADERS = {"authorization", "x-api-key", "wandb-api-key"}
 
 
@@ -33,6 +33,7 @@ class Wire:
         self._compressed = settings.get("compression") != "none"
         self._copies = [(target, _COLUMN[source]) for target, source in profile.copies]
         self._resources: dict[bytes, bytes] = {}
+        self._owners: dict[tuple[str, str], bytes] = {}
 
     def __repr__(self) -> str:
         return f"Wire({self.profile.id})"
@@ -45,12 +46,26 @@ class Wire:
 
     def span(self, row: SpanRow, data: bytes) -> bytes:
         """A span with what this provider wants besides: fields behind a message belong to it."""
-        extra: dict[str, Any] = {names.TENANT: row.tenant or None, names.APP: row.app or None}
+        owner = (row.tenant, row.app)
+        whose = self._owners.get(owner)
+        if whose is None:
+            whose = self._owner(*owner)
+        if not self._copies and self.profile.derive is None:
+            return data + whose
+        extra: dict[str, Any] = {}
         for target, column in self._copies:
             extra[target] = row[column]
         if self.profile.derive is not None:
             extra.update(self.profile.derive(row, self._settings))
-        return data + wire.attributes(wire.SPAN_ATTRIBUTE, extra)
+        return data + whose + wire.attributes(wire.SPAN_ATTRIBUTE, extra)
+
+    def _owner(self, tenant: str, app: str) -> bytes:
+        """The attributes that say whose a span is; most spans are of few tenants."""
+        if len(self._owners) >= _REMEMBERED:
+            self._owners.clear()
+        values = {names.TENANT: tenant or None, names.APP: app or None}
+        encoded = self._owners[tenant, app] = wire.attributes(wire.SPAN_ATTRIBUTE, values)
+        return encoded
 
     def body(self, spans: Iterable[tuple[bytes, bytes]]) -> bytes:
         """A request of (resource, span), compressed if the destination wants that."""
@@ -66,7 +81,7 @@ class Wire:
         """A sender's resource with the destination's own attributes over it."""
         merged = self._resources.get(resource)
         if merged is None:
-            if len(self._resources) >= _RESOURCES:
+            if len(self._resources) >= _REMEMBERED:
                 self._resources.clear()
             values = {names.SERVICE: "cloudberth", **read_attributes(resource), **self._resource}
             merged = self._resources[resource] = wire.attributes(wire.RESOURCE_ATTRIBUTE, values)

@@ -16,9 +16,9 @@ _HEAD = """# Providers of traces
 
 <!-- Made by `python -m cloudberth.tracing.documentation`; a test keeps it fresh. -->
 
-Spans go out as OTLP over HTTP in protobuf, with OpenTelemetry's GenAI attributes and OpenInference's; what a provider
-wants besides is in its profile (`src/cloudberth/tracing/providers/`). *Added* attributes come on top of these. Names of
-settings are those of `berth traces add PROVIDER NAME=VALUE…` and of the panel.
+Spans go out as OTLP over HTTP in protobuf, with OpenTelemetry's GenAI attributes and OpenInference's; what
+a provider wants besides is in its profile (`src/cloudberth/tracing/providers/`). *Added* attributes come on
+top of these. Names of settings are those of `berth traces add PROVIDER NAME=VALUE…` and of the panel.
 
 | provider | | feedback | proved |
 |---|---|---|---|

@@ -162,6 +162,7 @@ _SPAN = (
     " model, provider, input_tokens, output_tokens, cached_tokens, reasoning_tokens, cost, first_token_ns,"
     " resource, data"
 )
+_OUTLINE = _SPAN.removesuffix("data") + "NULL"
 
 
 def refresh(database: Database) -> None:
@@ -266,17 +267,22 @@ def _summary(row: Row) -> TraceSummary:
     )  # fmt: skip
 
 
-def read_trace(database: Database, trace_id: str, tenant: str | None = None) -> Trace | None:
+def read_trace(
+    database: Database, trace_id: str, tenant: str | None = None, *, content: bool = True
+) -> Trace | None:
     """A trace by its id, or None when there is none (or it is another tenant's).
 
-    When several tenants have a trace of this id and `tenant` is None, it is the one that came last.
+    When several tenants have a trace of this id and `tenant` is None, it is the one that came last. content:
+    whether to read attributes and events; without, a trace of any size is read in little memory
+    (`read_content` has those of one span).
     """
     raw = parse_id(trace_id, 16)
     only = "AND tenant = ? " if tenant is not None else ""
     values = (raw,) if tenant is None else (raw, tenant)
     with database.connection() as connection:
         rows = connection.rows(
-            f"SELECT {_SPAN} FROM trace_spans WHERE trace_id = ? {only}ORDER BY seq LIMIT ?",
+            f"SELECT {_SPAN if content else _OUTLINE} FROM trace_spans "
+            f"WHERE trace_id = ? {only}ORDER BY seq LIMIT ?",
             (*values, MOST_SPANS + 1),
         )
         if not rows:
@@ -302,6 +308,29 @@ def read_trace(database: Database, trace_id: str, tenant: str | None = None) -> 
     )
 
 
+def read_content(database: Database, trace: Trace, span_id: str) -> StoredSpan | None:
+    """One span of a trace with all that is known of it, or None; without its children."""
+    wanted = (parse_id(trace.trace_id, 16), trace.tenant, parse_id(span_id, 8))
+    with database.connection() as connection:
+        rows = connection.rows(
+            f"SELECT {_SPAN} FROM trace_spans WHERE trace_id = ? AND tenant = ? AND span_id = ? "
+            "ORDER BY seq DESC LIMIT 1",
+            wanted,
+        )
+        resources = _resources(connection.rows, {row[21] for row in rows if row[21]})
+    return _stored(rows[0], resources) if rows else None
+
+
+def content_size(database: Database, trace: Trace) -> int:
+    """Bytes that `read_trace` reads of this trace with its content."""
+    with database.connection() as connection:
+        rows = connection.rows(
+            "SELECT SUM(size) FROM trace_spans WHERE trace_id = ? AND tenant = ?",
+            (parse_id(trace.trace_id, 16), trace.tenant),
+        )
+    return int(rows[0][0] or 0)
+
+
 def parse_id(given: str, size: int) -> bytes:
     """Bytes of a hexadecimal id of `size` bytes. Raises InvalidInput."""
     try:
@@ -325,7 +354,7 @@ def _resources(rows: Any, digests: set[bytes]) -> dict[bytes, dict[str, Any]]:
 
 def _stored(row: Row, resources: dict[bytes, dict[str, Any]]) -> StoredSpan:
     try:
-        decoded = read_span(row[22])
+        decoded = read_span(row[22]) if row[22] else DecodedSpan()
     except Malformed:
         decoded = DecodedSpan()
     values = (

@@ -53,7 +53,8 @@ RULES = (
     Rule("token", ("xox", "hf_", "glpat-", "lsv2_", "dapi"),
          re.compile(r"\b(?:xox[abprs]-[A-Za-z0-9-]{10,}|hf_[A-Za-z0-9]{30,}|glpat-[A-Za-z0-9_-]{20,}"
                     r"|lsv2_[a-z]{2}_[A-Za-z0-9_]{20,}|dapi[0-9a-f]{32})")),
-    Rule("jwt", ("eyJ",), re.compile(r"\beyJ[A-Za-z0-9_-]{10,}\.eyJ[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]*")),
+    Rule("jwt", ("eyJ",), re.compile(r"(?<![A-Za-z0-9_-])eyJ[A-Za-z0-9_-]{10,}"
+                                     r"\.eyJ[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]*")),
     Rule("bearer", ("earer ", "asic "),
          re.compile(r"\b((?:Bearer|Basic|bearer|basic) )[A-Za-z0-9._~+/=-]{16,}")),
     Rule("url-password", ("://",), re.compile(r"([a-z][a-z0-9+.-]{1,20}://[^\s/:@\"']{0,100}:)[^\s/@\"']{1,200}(?=@)")),
