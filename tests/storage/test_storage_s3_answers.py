@@ -1,4 +1,4 @@
-"""What S3 and its copies are known for: errors inside of 200, refusals without words, bodies that few take."""
+"""What S3 and its copies are known for: errors inside of 200, refusals without words, odd bodies."""
 
 from __future__ import annotations
 
