@@ -45,6 +45,14 @@ def test_words_from_the_code_are_there_in_chinese() -> None:
     assert MENDABLE
 
 
+def test_a_sentence_is_said_in_one_way() -> None:
+    """Sections share one dictionary: what two of them translate has to be the same."""
+    seen: dict[str, str] = {}
+    for folder in FOLDERS:
+        for english, said in json.loads((folder / "translations" / "zh.json").read_text("utf-8")).items():
+            assert seen.setdefault(english, said) == said, english
+
+
 def test_pages_speak_chinese(filled) -> None:
     filled.client.cookies.set("berth_language", "zh")
     trace = f"/traces/{rag_trace(10)[0].trace_id.hex()}"

@@ -305,6 +305,38 @@ def test_a_trace_of_thousands_of_spans_is_shown_in_part(console) -> None:
     assert console.get(f"{path}?all=1").count('data-part="#span"') == 2501
 
 
+def test_a_trace_of_large_spans_is_shown_without_reading_them(console, monkeypatch) -> None:
+    """Forty spans of a megabyte: the page decodes the one that it shows."""
+    from cloudberth.server.viewer import trace_page
+    from cloudberth.tracing import reading
+
+    root = rag_trace(8)[0]
+    rows = []
+    for number in range(40):
+        identifier = (number + 1).to_bytes(8, "big")
+        parent = rows[0].span_id if rows else None
+        values = {"input.value": "x" * 1_000_000}
+        data = wire.span(root.trace_id, identifier, parent, "big", root.start_ns, root.start_ns + 9, values)
+        rows.append(root._replace(span_id=identifier, parent_id=parent, name="big", data=data))
+    console.services.store.append(rows)
+    console.get("/traces")
+    decoded = 0
+    real = reading.read_span
+
+    def counted(data: bytes):
+        nonlocal decoded
+        decoded += 1
+        return real(data)
+
+    monkeypatch.setattr(reading, "read_span", counted)
+    page = console.get(f"/traces/{root.trace_id.hex()}")
+    assert page.count('data-part="#span"') == 40 and decoded == 1
+    assert len(console.client.get(f"/traces/{root.trace_id.hex()}.json").json()["spans"]) == 40
+    monkeypatch.setattr(trace_page, "MOST_JSON", 10 << 20)
+    refused = console.client.get(f"/traces/{root.trace_id.hex()}.json")
+    assert refused.status_code == 400 and re.search(r"this trace has 38\.\d MiB", refused.text)
+
+
 def test_a_deep_trace_is_folded_right(console) -> None:
     root = rag_trace(6)[0]
     rows, parent = [root], root.span_id

@@ -9,23 +9,32 @@ from typing import Any
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
-from cloudberth.errors import NotFound
+from cloudberth.errors import InvalidInput, NotFound
+from cloudberth.server import formats
 from cloudberth.server.services import Here
 from cloudberth.server.viewer.content import content
 from cloudberth.server.viewer.waterfall import colour, waterfall
 from cloudberth.tracing.database import Database
-from cloudberth.tracing.reading import StoredSpan, Trace, read_trace
+from cloudberth.tracing.reading import StoredSpan, Trace, content_size, read_content, read_trace
 
 router = APIRouter()
 # More lines than this are shown only when they are asked for.
 MOST_LINES = 1000
 ALL_LINES = 10_000
+MOST_JSON = 64 << 20  # bytes of spans in one document
 
 
 @router.get("/traces/{trace_id}.json")
 def trace_json(request: Request, here: Here, trace_id: str) -> Response:
-    """The trace with everything in it."""
-    trace = _found(here.store.database, request, trace_id)
+    """The trace with everything in it; refused when that is more than a page should hold."""
+    trace = _outline(here.store.database, request, trace_id)
+    size = content_size(here.store.database, trace)
+    if size > MOST_JSON:
+        raise InvalidInput(
+            f"this trace has {formats.size(size)}, at most {formats.size(MOST_JSON)} are given at once",
+            hint="each of its spans has a JSON of its own",
+        )
+    trace = read_trace(here.store.database, trace_id, trace.tenant) or trace
     spans = [_plain(span) for span in trace.walk()]
     feedback = [asdict(one) for one in trace.feedback]
     return _download(
@@ -37,16 +46,15 @@ def trace_json(request: Request, here: Here, trace_id: str) -> Response:
 @router.get("/traces/{trace_id}/spans/{span_id}.json")
 def span_json(request: Request, here: Here, trace_id: str, span_id: str) -> Response:
     """One span with everything in it."""
-    trace = _found(here.store.database, request, trace_id)
-    return _download(_plain(_span(trace, span_id)), f"span-{span_id}.json")
+    trace = _outline(here.store.database, request, trace_id)
+    return _download(_plain(_span(here.store.database, trace, span_id)), f"span-{span_id}.json")
 
 
 @router.get("/traces/{trace_id}")
 def trace(request: Request, here: Here, trace_id: str) -> Response:
     """The waterfall with one span beside it; only that span when a part of the page is asked for."""
-    found = _found(here.store.database, request, trace_id)
-    wanted = request.query_params.get("span")
-    span = _span(found, wanted) if wanted else found.roots[0]
+    found = _outline(here.store.database, request, trace_id)
+    span = _span(here.store.database, found, request.query_params.get("span") or found.roots[0].span_id)
     values: dict[str, Any] = {
         "trace": found,
         "span": span,
@@ -63,19 +71,22 @@ def trace(request: Request, here: Here, trace_id: str) -> Response:
     )
 
 
-def _found(database: Database, request: Request, trace_id: str) -> Trace:
-    tenant = request.query_params.get("tenant")
-    trace = read_trace(database, trace_id, tenant)
+def _outline(database: Database, request: Request, trace_id: str) -> Trace:
+    """The trace without contents: it may be of thousands of spans of megabytes."""
+    trace = read_trace(database, trace_id, request.query_params.get("tenant"), content=False)
     if trace is None:
         raise NotFound("there is no trace of this id", hint="it may be older than what is kept")
     return trace
 
 
-def _span(trace: Trace, span_id: str) -> StoredSpan:
-    for span in trace.walk():
-        if span.span_id == span_id:
-            return span
-    raise NotFound("this trace has no such span")
+def _span(database: Database, trace: Trace, span_id: str) -> StoredSpan:
+    try:
+        found = read_content(database, trace, span_id)
+    except InvalidInput:
+        found = None
+    if found is None:
+        raise NotFound("this trace has no such span")
+    return found
 
 
 def _sums(trace: Trace) -> dict[str, Any]:
