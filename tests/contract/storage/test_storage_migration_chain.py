@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import os
 import random
+import re
 import signal
 import subprocess
 import sys
@@ -41,6 +42,11 @@ NOT_EVERYWHERE = {
     "leading-slash", "slash", "many-slashes", "1024-ascii", "1024-bytes",
 }  # fmt: skip
 
+# Requests that write a part, begin or end an upload, delete a batch, or ask for a token.
+PARTLY = re.compile(
+    r"comp=block|partNumber=|[?&](uploads|uploadId|delete)|cloudberth-uploads|/compose|/token|/batch"
+)
+
 
 class Seen(list[Head]):
     """What went through a proxy, with its time."""
@@ -54,13 +60,11 @@ class Seen(list[Head]):
         super().append(head)
 
     def puts(self) -> list[tuple[float, str]]:
-        """Time and target of each write of a whole object."""
+        """Time and target of each write of a whole object, in one request."""
         return [
             (moment, head.target)
             for moment, head in zip(self.times, self, strict=False)
-            if head.method in {"PUT", "POST"}
-            and "comp=block" not in head.target
-            and "part" not in head.target
+            if head.method in {"PUT", "POST"} and not PARTLY.search(head.target)
         ]
 
 
