@@ -148,7 +148,7 @@ def test_planning_can_be_stopped_and_goes_on_behind_the_last_batch(places: Place
     execution = places.execution()
 
     def stop(primitive: str, key: str) -> None:
-        if primitive == "list" and places.source.calls["list"] == 6:
+        if primitive == "list" and places.source.calls["list"] == 8:
             execution.stop.set()
 
     places.source.before = stop
