@@ -1,7 +1,6 @@
 """`AsyncStorage`: the methods of `Storage`, awaitable.
 
-Each call runs on a thread of the storage's own pool: one engine with one behaviour. Measured, that is
-also the faster way: asyncio's HTTP clients reach half the rate of threads (docs/decisions/0007).
+Each call runs on a thread of the storage's own pool: one engine with one behaviour.
 """
 
 from __future__ import annotations

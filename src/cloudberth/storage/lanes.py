@@ -1,7 +1,7 @@
 """Many small calls at once on one thread: hundreds of exchanges in flight, no thread waiting for another.
 
-Threads under one interpreter lock spend more time on handing it over than on a small request; measured, lanes
-carry twice as many (docs/decisions/0007). They run the same flows, with the same credentials and errors, and
+Threads under one interpreter lock have to hand it over for every small request (figures: docs/decisions/0007).
+Lanes run the same flows, with the same credentials and errors, and
 ask the same layers when to wait. What a backend cannot do as a flow of requests goes to a few threads. Large
 objects do not belong here: their bytes would hold up everybody else's.
 """

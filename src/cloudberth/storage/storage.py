@@ -167,7 +167,7 @@ class Storage:
         """Write many small objects at once; `Outcome.call.tag` is the key, `.error` what went wrong.
 
         items: key and content, taken as there is room. attributes: of all of them; else guessed from the key.
-        Several times as fast as `save` on threads; contents are in memory, so nothing above a few MiB.
+        Contents are in memory, so nothing above a few MiB.
         """
         calls = (
             Call(
