@@ -1,6 +1,6 @@
 """Many small calls at once on one thread: hundreds of exchanges in flight, no thread waiting for another.
 
-Threads under one interpreter lock have to hand it over for every small request (figures: docs/decisions/0007).
+Threads under one interpreter lock have to hand it over at every small request (figures: docs/decisions/0007).
 Lanes run the same flows, with the same credentials and errors, and
 ask the same layers when to wait. What a backend cannot do as a flow of requests goes to a few threads. Large
 objects do not belong here: their bytes would hold up everybody else's.
