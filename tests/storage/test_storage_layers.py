@@ -20,6 +20,7 @@ from cloudberth.errors import (
     TimedOut,
     Unavailable,
 )
+from cloudberth.retry import RetryPolicy
 from cloudberth.storage.body import Body, BytesBody, BytesReader
 from cloudberth.storage.contract import (
     Attributes,
@@ -36,7 +37,6 @@ from cloudberth.storage.contract import (
 from cloudberth.storage.layers import Layered
 from cloudberth.storage.limits import Limits, Pace
 from cloudberth.storage.options import Options
-from cloudberth.storage.retry import RetryPolicy
 
 
 class Scripted(Backend):

@@ -17,11 +17,11 @@ from cloudberth.errors import (
     Throttled,
     Unavailable,
 )
+from cloudberth.retry import RetryPolicy
 from cloudberth.storage.body import BytesBody
 from cloudberth.storage.http.client import Client
 from cloudberth.storage.http.message import Origin, Request, Response
 from cloudberth.storage.options import Options
-from cloudberth.storage.retry import RetryPolicy
 
 OPTIONS = Options(read_timeout=200.0, deadline=600.0)
 """Queries over much data take minutes; Azure gives up after ten."""

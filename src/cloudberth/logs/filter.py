@@ -32,8 +32,10 @@ ORDERED = (">", ">=", "<", "<=")
 class Condition:
     """A field of a JSON line against a value. path: ``http.status``. sign: = != > >= < <=.
 
-    = and != compare the text of the value (numbers as they are written, true and false in lower case);
-    != also holds where there is no such field. The others compare numbers, and hold for nothing else.
+    = and != compare the text of the value (numbers as they are written, true and false in lower case), and
+    each is the contrary of the other. A field that is absent or null equals nothing, not even the empty text:
+    = never holds there, != always does. An empty text is a value, which ``field=`` finds. The others compare
+    numbers, and hold for nothing else.
     """
 
     path: str

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, TypeVar
 
 from cloudberth.errors import BackendError, Throttled
+from cloudberth.retry import RetryPolicy
 from cloudberth.storage.body import Body, Reader
 from cloudberth.storage.calls import Call, Outcome, outcome_of
 from cloudberth.storage.contract import (
@@ -34,7 +35,6 @@ from cloudberth.storage.contract import (
 )
 from cloudberth.storage.limits import Limits
 from cloudberth.storage.options import Options
-from cloudberth.storage.retry import RetryPolicy
 
 T = TypeVar("T")
 

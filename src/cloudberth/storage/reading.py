@@ -6,12 +6,12 @@ import time
 from collections.abc import Callable, Iterator
 
 from cloudberth.errors import BackendError, CorruptData, InvalidRange
+from cloudberth.retry import RetryPolicy
 from cloudberth.storage.body import Reader
 from cloudberth.storage.calls import Outcome
 from cloudberth.storage.checksums import Verifier
 from cloudberth.storage.contract import Backend, ObjectInfo, Opened, Span
 from cloudberth.storage.options import Options
-from cloudberth.storage.retry import RetryPolicy
 
 
 def policy_of(backend: Backend) -> RetryPolicy:

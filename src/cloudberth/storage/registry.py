@@ -6,14 +6,11 @@ Third parties add types through the entry point group ``cloudberth.storage`` (na
 
 from __future__ import annotations
 
-from importlib import import_module
 from typing import TYPE_CHECKING
 
-from cloudberth.errors import InvalidInput
+from cloudberth.registry import Registry
 
 if TYPE_CHECKING:
-    from importlib.metadata import EntryPoints
-
     from cloudberth.storage.opening import OpenableBackend
 
 ENTRY_POINTS = "cloudberth.storage"
@@ -52,31 +49,14 @@ SCHEMES = {
 }
 
 
+_REGISTRY: Registry[OpenableBackend] = Registry("storage type", "STORAGE_TYPE", ENTRY_POINTS, BACKENDS)
+
+
 def types() -> tuple[str, ...]:
     """Every type, those of other distributions included, sorted."""
-    return tuple(sorted({*BACKENDS, *(point.name for point in _entry_points())}))
+    return _REGISTRY.types()
 
 
 def backend_class(type_id: str) -> type[OpenableBackend]:
     """The class of a type. Raises InvalidInput for an unknown type, or when its extra is not installed."""
-    reference = BACKENDS.get(type_id)
-    if reference is None:
-        for point in _entry_points():
-            if point.name == type_id:
-                reference = point.value
-    if reference is None:
-        raise InvalidInput(
-            f"there is no storage type {type_id!r}",
-            where="STORAGE_TYPE",
-            hint=f"there are: {', '.join(types())}",
-        )
-    module, _, name = reference.partition(":")
-    found: type[OpenableBackend] = getattr(import_module(module), name)
-    return found
-
-
-def _entry_points() -> EntryPoints:
-    # Late: reading what is installed takes longer than opening a bucket.
-    from importlib import metadata
-
-    return metadata.entry_points(group=ENTRY_POINTS)
+    return _REGISTRY.load(type_id)

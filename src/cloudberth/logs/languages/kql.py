@@ -93,9 +93,15 @@ def _condition(condition: Condition) -> str:
     if condition.sign in ORDERED:
         return " or ".join(f"todouble({member}) {condition.sign} {condition.value}" for member in members)
     same = [f"tostring({member}) == {literal(condition.value)}" for member in members]
-    if condition.number:
-        same += [f"todouble({member}) == {condition.number}" for member in members]
-    return " or ".join(same) if condition.sign == "=" else f"not({' or '.join(same)})"
+    if condition.sign == "=":
+        if condition.number:
+            same += [f"todouble({member}) == {condition.number}" for member in members]
+        return " or ".join(same)
+    # A field that is not there is no empty text, but `tostring` makes one of it. And a text that reads as a
+    # number ("007") is another value than the number, so only texts are compared here.
+    if not condition.value:
+        same = [f"isnotnull({member}) and {one}" for member, one in zip(members, same, strict=True)]
+    return f"not({' or '.join(same)})"
 
 
 def _column(column: str) -> str:

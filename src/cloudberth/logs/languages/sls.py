@@ -71,10 +71,12 @@ def _any(terms: list[str]) -> str:
 
 
 def _condition(condition: Condition) -> str:
-    """Empty for what would leave out more than the filter means: a search heeds no letter case."""
+    """Empty for what would leave out more than the filter means: a search heeds no case and finds words."""
     if condition.sign in ORDERED:
         return f"{name(condition.path)} {condition.sign} {condition.value}"
-    return f"{name(condition.path)}: {literal(condition.value)}" if condition.sign == "=" else ""
+    if condition.sign == "=" and condition.value:
+        return f"{name(condition.path)}: {literal(condition.value)}"
+    return ""
 
 
 def _quoted(column: str) -> str:

@@ -6,12 +6,21 @@ import random
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 from cloudberth.errors import BackendError
-from cloudberth.storage.options import Options
 
 T = TypeVar("T")
+
+
+class RetryOptions(Protocol):
+    """What a client's options say of repeats. retries: after the first attempt. deadline: seconds."""
+
+    @property
+    def retries(self) -> int: ...
+
+    @property
+    def deadline(self) -> float: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +36,7 @@ class RetryPolicy:
     longest: float = 20.0
 
     @classmethod
-    def of(cls, options: Options) -> RetryPolicy:
+    def of(cls, options: RetryOptions) -> RetryPolicy:
         return cls(retries=options.retries, deadline=options.deadline)
 
     def wait(self, error: BackendError, attempt: int, elapsed: float) -> float | None:
