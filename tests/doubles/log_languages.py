@@ -264,6 +264,11 @@ def kql(query: str, lines: list[Line]) -> list[Line]:
 
 
 def _kql_leaf(tokens: Tokens) -> Test:
+    if tokens.accept("isnotnull"):
+        tokens.take(value="(")
+        member = _kql_operand(tokens)
+        tokens.take(value=")")
+        return lambda line: member(line) is not None
     left = _kql_operand(tokens)
     if tokens.accept("contains"):
         part = unescaped(tokens.take("string")).lower()

@@ -29,6 +29,12 @@ LINES: tuple[tuple[float, str, str], ...] = (
     (7, "api", '{"severity":"ERROR","message":"cut in the mid'),
     (8, "plugin_daemon", json_line(level="FATAL", msg="plugin died", plugin="语言/模型", done=True)),
     (9, "api", json_line(severity="CRITICAL", message="last", app_id=7, **{"a.b": "dotted"})),
+    # A field may be an empty text, null, or a text that reads as a number.
+    (
+        10,
+        "api",
+        json_line(severity="INFO", msg="empty", status="", path=None, app_id="007", ratio="0.50"),
+    ),
 )
 
 

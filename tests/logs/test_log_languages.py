@@ -79,6 +79,32 @@ def test_kql() -> None:
     )
 
 
+def test_kql_keeps_lines_without_the_field() -> None:
+    """`tostring` of what is not there is the empty text, in KQL, and "007" reads as 7."""
+    empty = kql.compile_filter(Filter(START, END, conditions=(Condition("status", "!=", ""),)), 10)
+    assert '| where not(isnotnull(Line["status"]) and tostring(Line["status"]) == "")\n' in empty
+    seven = kql.compile_filter(Filter(START, END, conditions=(Condition("app_id", "!=", "7"),)), 10)
+    assert '| where not(tostring(Line["app_id"]) == "7")\n' in seven
+
+
+@pytest.mark.parametrize(
+    ("condition", "holds"),
+    [
+        # there: absent, null, empty, a value
+        ("status=", (False, False, True, False)),
+        ("status!=", (True, True, False, True)),
+        ("status=null", (False, False, False, False)),
+        ("status!=null", (True, True, True, True)),
+        ("status=500", (False, False, False, True)),
+        ("status!=500", (True, True, True, False)),
+        ("status>=0", (False, False, False, True)),
+    ],
+)
+def test_what_is_not_there_equals_nothing(condition: str, holds: tuple[bool, ...]) -> None:
+    lines: list[dict[str, object]] = [{}, {"status": None}, {"status": ""}, {"status": 500}]
+    assert tuple(Condition.parse(condition).holds(line) for line in lines) == holds
+
+
 def test_google() -> None:
     logs = ("projects/p/logs/cloudberth-shop-api", "projects/p/logs/cloudberth-shop-worker")
     assert google.compile_filter(WHOLE, logs) == (
@@ -141,8 +167,8 @@ VALUES = st.lists(st.one_of(NASTY, st.text(max_size=4)), min_size=1, max_size=4)
 PATHS = st.sampled_from(
     ["status", "app_id", "odd-name", "job.kind", "job.tries", "a.b", "done", "path", "msg", "ratio", "absent"]
 )
-NUMBERS = st.sampled_from(["0", "200", "500", "3", "7", "0.25", "-1"])
-KNOWN = st.sampled_from(["true", "false", "index", "7", "dotted", "/v1/chat"])
+NUMBERS = st.sampled_from(["0", "200", "500", "3", "7", "7.0", "0.25", "0.5", "-1"])
+KNOWN = st.sampled_from(["true", "false", "index", "7", "007", "dotted", "/v1/chat", "", "null", "None"])
 
 
 @st.composite
@@ -188,6 +214,10 @@ def grade(line: Line) -> int:
 @settings(max_examples=500)
 @given(filters())
 @example(WHOLE)
+@example(Filter(START, END, conditions=(Condition("status", "!=", ""),)))
+@example(Filter(START, END, conditions=(Condition("a.b", "!=", ""),)))
+@example(Filter(START, END, conditions=(Condition("app_id", "!=", "7"),)))
+@example(Filter(START, END, conditions=(Condition("path", "!=", "null"),)))
 @example(Filter(START, END, text=('"no"', "\\")))
 @example(Filter(START, END, text=("time out",)))
 @example(Filter(START, END, conditions=(Condition("odd-name", "=", "x*y"),)))

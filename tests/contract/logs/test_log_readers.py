@@ -37,8 +37,11 @@ LINES = (
     ),
     ("api", "plain text, no JSON, a time out"),
     ("api", '{"severity":"ERROR","message":"cut in the mid'),
-    ("plugin_daemon", '{"level":"FATAL","severity":"CRITICAL","msg":"plugin died","plugin":"语言/模型"}'),
-    ("api", '{"severity":"CRITICAL","message":"last","app_id":"8","done":true}'),
+    (
+        "plugin_daemon",
+        '{"level":"FATAL","severity":"CRITICAL","msg":"plugin died","plugin":"语言/模型","status":""}',
+    ),
+    ("api", '{"severity":"CRITICAL","message":"last","app_id":"8","done":true,"status":null}'),
 )
 WHOLE = Filter(BASE, BASE + timedelta(minutes=1))
 FILTERS = {
@@ -58,6 +61,8 @@ FILTERS = {
     "wildcards are signs": replace(WHOLE, conditions=(Condition("odd-name", "=", "x*y"),)),
     "a wildcard finds nothing": replace(WHOLE, conditions=(Condition("odd-name", "=", "x*"),)),
     "different": replace(WHOLE, services=("api",), conditions=(Condition("app_id", "!=", "7"),)),
+    "an empty text": replace(WHOLE, conditions=(Condition("status", "=", ""),)),
+    "no empty text": replace(WHOLE, conditions=(Condition("status", "!=", ""),)),
     "true": replace(WHOLE, conditions=(Condition("done", "=", "true"),)),
     "a part of the time": Filter(BASE + timedelta(seconds=2), BASE + timedelta(seconds=5)),
     "all at once": replace(
