@@ -25,7 +25,10 @@ DEAD_PROXY = "http://127.0.0.1:9"
 PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY")
 LOOPBACK_NAMES = {"localhost", "localhost.localdomain", "ip6-localhost", ""}
 # Whatever would let a test reach a real account, or make it pass here and fail elsewhere.
-FOREIGN = ("AWS_", "AZURE_", "ARM_", "GOOGLE_", "CLOUDSDK_", "ALIBABA_CLOUD_", "ALICLOUD_", "TF_", "BERTH_")
+FOREIGN = (
+    *("AWS_", "AZURE_", "ARM_", "GOOGLE_", "CLOUDSDK_", "ALIBABA_CLOUD_", "ALICLOUD_"),
+    *("TF_", "BERTH_", "OTEL_", "PYTEST_ADDOPTS"),
+)
 # Where a server for tests is, when it is in no usual place.
 KEPT = {"BERTH_AZURITE"}
 
