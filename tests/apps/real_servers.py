@@ -54,6 +54,10 @@ def running(command: list[str], port: int, log: Path) -> Iterator[None]:
         process.wait(timeout=20)
 
 
+FIRST_WAS_READ = threading.Event()
+"""A stream goes on when the test has read its first part."""
+
+
 class Echo(BaseHTTPRequestHandler):
     """Answers with what it was asked. ``/stream`` sends two lines half a second apart."""
 
@@ -95,7 +99,7 @@ class Echo(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(b"data: first\n\n")
         self.wfile.flush()
-        time.sleep(0.7)
+        FIRST_WAS_READ.wait(60)
         self.wfile.write(b"data: last\n\n")
         self.close_connection = True
 

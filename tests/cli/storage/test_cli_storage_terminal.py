@@ -39,7 +39,7 @@ def started(*arguments: str, **keywords: object) -> subprocess.Popen[bytes]:
     )
 
 
-def eventually(true: Callable[[], bool], seconds: float = 20.0) -> bool:
+def eventually(true: Callable[[], bool], seconds: float = 60.0) -> bool:
     end = time.monotonic() + seconds
     while time.monotonic() < end:
         if true():
@@ -58,7 +58,7 @@ def test_ctrl_c_aborts_the_upload_that_was_begun(bucket: Bucket, tmp_path: Path)
     running.stdin.flush()
     assert eventually(lambda: bool(list(bucket.store.uploads()))), "the upload has begun"
     running.send_signal(signal.SIGINT)
-    assert running.wait(20) == 130
+    assert running.wait(60) == 130
     assert b"Traceback" not in (running.stderr.read() if running.stderr else b"")
     assert list(bucket.store.uploads()) == []
     assert bucket.keys == []
@@ -72,10 +72,9 @@ def test_ctrl_c_does_not_wait_for_the_bandwidth(bucket: Bucket, tmp_path: Path) 
     threads = Path(f"/proc/{running.pid}/task")
     assert eventually(lambda: len(list(threads.iterdir())) > 3), "the copies have begun"
     time.sleep(0.5)
-    began = time.monotonic()
     running.send_signal(signal.SIGINT)
-    assert running.wait(20) == 130
-    assert time.monotonic() - began < 7, "before the process would have been ended by force"
+    assert running.wait(60) == 130
+    assert running.stderr and b"may be left" not in running.stderr.read(), "it was ended by force"
     assert list(bucket.store.uploads()) == []
 
 
@@ -87,7 +86,7 @@ def test_a_closed_pipe_ends_quietly(bucket: Bucket, tmp_path: Path) -> None:
         assert running.stderr is not None
         assert running.stdout.read(10) == bytes(10)
         running.stdout.close()
-        assert running.wait(20) == 0
+        assert running.wait(60) == 0
         assert running.stderr.read() == b""
 
 

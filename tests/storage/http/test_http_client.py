@@ -66,13 +66,13 @@ def test_what_is_not_safe_to_repeat_is_not_repeated() -> None:
 def test_no_answer_in_time_is_timed_out() -> None:
     def silent(peer: Peer) -> None:
         peer.request()
-        time.sleep(3)
+        peer.request()  # nothing more comes, until the client goes
 
     with serving(silent) as server:
         began = time.monotonic()
         with pytest.raises(TimedOut):
             Client(QUICK).send(request(server))
-        assert time.monotonic() - began < 2
+        assert time.monotonic() - began < 15
 
 
 def test_bytes_that_trickle_do_not_keep_it_alive() -> None:
@@ -81,7 +81,7 @@ def test_bytes_that_trickle_do_not_keep_it_alive() -> None:
     def trickling(peer: Peer) -> None:
         peer.request()
         peer.send(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n")
-        for _ in range(100):
+        for _ in range(1000):
             peer.send(b"x")
             time.sleep(0.1)
 
@@ -89,7 +89,7 @@ def test_bytes_that_trickle_do_not_keep_it_alive() -> None:
         began = time.monotonic()
         with pytest.raises(TimedOut):
             Client(QUICK).send(request(server))
-        assert time.monotonic() - began < 3
+        assert time.monotonic() - began < 30
 
 
 def test_a_body_cut_short_is_an_error() -> None:

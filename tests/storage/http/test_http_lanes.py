@@ -142,7 +142,7 @@ def test_a_server_that_hangs_does_not_hold_the_others() -> None:
     def one_hangs(peer: Peer) -> None:
         while head := peer.request():
             if key_of(head) == b"k7":
-                time.sleep(3)
+                peer.request()  # nothing more comes, until the client goes
                 return
             peer.send(ok(b"x"))
 
@@ -151,7 +151,7 @@ def test_a_server_that_hangs_does_not_hold_the_others() -> None:
         outcomes = {
             outcome.call.tag: outcome.error for outcome in storage.load_many(f"k{n}" for n in range(40))
         }
-        assert time.monotonic() - began < 2.5
+        assert time.monotonic() - began < 15
     assert isinstance(outcomes.pop("k7"), Unavailable)
     assert set(outcomes.values()) == {None}
 
