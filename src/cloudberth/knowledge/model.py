@@ -1,7 +1,7 @@
 """The values of the knowledge service: what goes in, what comes out, what is going on.
 
 All are frozen; times are aware datetimes in UTC; identifiers are UUIDs as text. Metadata is what users say
-about a document: names of letters, digits and ``_``; values are texts, numbers, truth values, lists of texts.
+about a document: names of letters, digits and ``_``; values are texts, numbers and truth values.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from enum import StrEnum
 from typing import Any, Generic, TypeVar
 
 Item = TypeVar("Item")
-Metadata = Mapping[str, str | int | float | bool | tuple[str, ...]]
+Metadata = Mapping[str, str | int | float | bool]
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,16 +43,17 @@ class Mode(StrEnum):
 class RetrievalSettings:
     """How a search is made.
 
-    k: passages wanted, 1 to 100. score_threshold: 0 to 1, passages below are left out; with mode hybrid it
+    k: passages wanted, 1 to 100. score_threshold: -1 to 1, passages below are left out; with mode hybrid it
     holds for the dense score, because a fused score says only who is before whom. filter: a filter over
-    metadata in the JSON form of `cloudberth.vector.filters` (``{"year": {"gte": 2024}}``). rerank: the name
-    of a reranker, ``""`` for none. candidates: how many passages are ranked before k are taken; 0: as needed.
+    metadata as `cloudberth.vector.filters` reads it: ``{"year": {"$gte": 2024}}`` or ``year >= 2024``.
+    rerank: the name of a reranker, ``""`` for none. candidates: how many passages are ranked before k are
+    taken; 0: as needed.
     """
 
     mode: Mode = Mode.HYBRID
     k: int = 5
     score_threshold: float | None = None
-    filter: Mapping[str, Any] | None = None
+    filter: Mapping[str, Any] | str | None = None
     rerank: str = ""
     candidates: int = 0
 
@@ -166,10 +167,10 @@ class Preview:
 
 @dataclass(frozen=True, slots=True)
 class Scores:
-    """Why a passage is where it is: 0 to 1, larger is better, None where it took no part.
+    """Why a passage is where it is: larger is better, None where it took no part.
 
-    final: what the passages are ordered by. dense: likeness of meaning. text: of words. rerank: the
-    reranker's. Each is on one scale whatever the store; see `cloudberth.vector`.
+    final: what the passages are ordered by. dense: likeness of meaning, -1 to 1. text: of words, 0 to 1.
+    rerank: the reranker's. Each is on one scale whatever the store; see `cloudberth.vector.scores`.
     """
 
     final: float

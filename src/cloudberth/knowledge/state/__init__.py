@@ -1,0 +1,1 @@
+"""What the knowledge service remembers: tables in SQLite or PostgreSQL, one module for each."""
