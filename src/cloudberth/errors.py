@@ -17,6 +17,7 @@
         ├── PreconditionFailed     it exists already, or was changed meanwhile; also a FileExistsError
         ├── WrongRegion            the bucket is elsewhere
         ├── InvalidRange           the range starts behind the end
+        ├── Mismatch               dimension, metric or model is not that of the collection; also a ValueError
         ├── Unsupported            this backend cannot do that; also a NotImplementedError
         ├── Throttled              too many requests; retrying can help
         ├── CorruptData            what arrived is not what was sent; retrying can help
@@ -178,6 +179,13 @@ class WrongRegion(BackendError):
 
 class InvalidRange(BackendError, ValueError):
     """The range of bytes starts at or behind the end."""
+
+    def __init__(self, what: str, *, where: str = "", hint: str = "") -> None:
+        BackendError.__init__(self, what, kind=Kind.INVALID, where=where, hint=hint)
+
+
+class Mismatch(BackendError, ValueError):
+    """What is written or asked does not fit the collection: another dimension, metric or model."""
 
     def __init__(self, what: str, *, where: str = "", hint: str = "") -> None:
         BackendError.__init__(self, what, kind=Kind.INVALID, where=where, hint=hint)

@@ -1,0 +1,39 @@
+"""Which vector stores there are. One sorted line each; a module is loaded when its type is opened.
+
+Third parties add types through the entry point group ``cloudberth.vector`` (name: the type, value:
+``module:Class`` of an OpenableVectorBackend).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from cloudberth.registry import Registry
+
+if TYPE_CHECKING:
+    from cloudberth.vector.opening import OpenableVectorBackend
+
+# type (Dify's VECTOR_STORE) → module:Class
+BACKENDS = {
+    "local": "cloudberth.vector.local:Local",
+}
+
+_REGISTRY: Registry[OpenableVectorBackend] = Registry(
+    "vector store", "VECTOR_STORE", "cloudberth.vector", BACKENDS
+)
+
+
+def types() -> tuple[str, ...]:
+    """Every type, those of other distributions included, sorted."""
+    return _REGISTRY.types()
+
+
+def backend_class(type_id: str) -> type[OpenableVectorBackend]:
+    """The class of a type. Raises InvalidInput for an unknown type, or when its extra is not installed."""
+    return _REGISTRY.load(type_id)
+
+
+def type_of_scheme(scheme: str) -> str:
+    """The type that a URL's scheme means: ``pgvecto-rs``, and ``tidb-vector`` for ``tidb_vector``."""
+    by_scheme = {type_id.replace("_", "-"): type_id for type_id in types()}
+    return by_scheme.get(scheme, scheme)
