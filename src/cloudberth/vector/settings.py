@@ -49,9 +49,7 @@ class VectorSettings(EnvironmentSettings):
             "host": split.hostname or "",
             "port": port,
             "user": unquote(split.username or ""),
-            "path": unquote(split.path)
-            if cls.parts.get("path") == "path"
-            else unquote(split.path).strip("/"),
+            "path": path if cls.parts.get("path") == "path" else path.strip("/"),
         }
         for part, value in found.items():
             if value and part not in cls.parts:
