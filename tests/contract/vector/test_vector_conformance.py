@@ -1,0 +1,27 @@
+"""Every promise of the vector contract, over every store that can run here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from vector_rig import Rig
+from vector_rig_registry import all_rigs
+
+from cloudberth.vector.conformance import Check, Subject
+from cloudberth.vector.conformance.running import Outcome, run_check
+from cloudberth.vector.registry import BACKENDS
+
+
+def test_vector_contract(
+    check: Check, vector_rig: Rig, subject: Subject, record_property: Callable[[str, Any], None]
+) -> None:
+    outcome = run_check(check, subject)
+    record_property("vector outcome", str(outcome))
+    if outcome is Outcome.SKIPPED:
+        pytest.skip(f"{vector_rig.id}: not applicable to what this store can do")
+
+
+def test_every_type_has_a_rig() -> None:
+    assert {rig.type for rig in all_rigs()} == set(BACKENDS)
