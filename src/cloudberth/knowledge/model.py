@@ -157,12 +157,15 @@ class Chunk:
 
 @dataclass(frozen=True, slots=True)
 class Preview:
-    """What a document would become. characters: of its cleaned text. chunks: the first; total: of all."""
+    """What a document would become. characters: of its cleaned text. chunks: the first; total: of all.
+
+    notes: what a user should know of the reading (``page 3 has no text: scanned?``).
+    """
 
     characters: int
-    language: str
     chunks: tuple[Chunk, ...]
     total: int
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -228,7 +231,8 @@ class Citation:
 class Answer:
     """An answer with its sources. text holds marks like ``[1]``; every mark has a citation.
 
-    model: the language model, or ``extractive``: then the text is made of sentences of the passages.
+    model: the language model, or ``extractive``: then the text is made of sentences of the passages. The text
+    is empty when nothing was found.
     """
 
     question: str
@@ -236,8 +240,6 @@ class Answer:
     citations: tuple[Citation, ...]
     found: Found
     model: str
-    input_tokens: int = 0
-    output_tokens: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,7 @@ from cloudberth.knowledge.state.chunks import chunk_id
 if TYPE_CHECKING:
     from cloudberth.knowledge import documents
 
+_PLAIN = {"csv", "md", "tsv", "txt"}
 _BETWEEN = " › "
 
 
@@ -58,10 +59,15 @@ class Cut:
 
 
 def read_original(data: bytes | Path, name: str, content_type: str) -> documents.Document:
-    """Read in a process of its own, so that a file that kills its reader harms nobody else."""
-    from cloudberth.knowledge.documents import read_apart
+    """Read in a process of its own, so that a file that kills its reader harms nobody else. Plain text, which
+    needs no parser, is read here.
+    """
+    from cloudberth.knowledge.documents import read, read_apart
+    from cloudberth.knowledge.documents.formats import format_of
 
-    return read_apart(data, filename=name, content_type=content_type)
+    start = data if isinstance(data, bytes) else data.read_bytes()
+    kind = format_of(start, name, content_type)
+    return (read if kind in _PLAIN else read_apart)(start, filename=name, content_type=content_type)
 
 
 def cut(

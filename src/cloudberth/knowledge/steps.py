@@ -49,9 +49,6 @@ class Step:
             )
         )
 
-    def usage(self, model: str, input_tokens: int, output_tokens: int) -> None:
-        self._safely(lambda span: span.model(model).usage(input_tokens or None, output_tokens or None))
-
     def first_token(self) -> None:
         self._safely(lambda span: span.first_token())
 

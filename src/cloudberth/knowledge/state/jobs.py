@@ -84,6 +84,15 @@ class Jobs:
         column, value = ("document_id", document_id) if document_id else ("dataset_id", dataset_id)
         connection.run(f"DELETE FROM knowledge_jobs WHERE {column} = ? AND state <> 'running'", (value,))
 
+    def take_out(self, connection: Connection, kind: str, document_id: str) -> list[str]:
+        """Take out jobs of a kind that have not started, or are dead; the keys of originals that they were to
+        remove.
+        """
+        where = "WHERE kind = ? AND document_id = ? AND state <> 'running'"
+        rows = connection.rows(f"SELECT payload FROM knowledge_jobs {where}", (kind, document_id))
+        connection.run(f"DELETE FROM knowledge_jobs {where}", (kind, document_id))
+        return [str(key) for row in rows for key in json.loads(row[0]).get("former_keys", ())]
+
     # -- taking and giving back ------------------------------------------------------------------------------
 
     def claim(self, worker: str, lease: float, job_id: str | None = None) -> Claimed | None:
@@ -210,20 +219,27 @@ class Jobs:
             rows = connection.rows("SELECT state, COUNT(*) FROM knowledge_jobs GROUP BY state")
         return {JobState(state): int(count) for state, count in rows}
 
-    def unsent(self, older: float, most: int = 500) -> tuple[str, ...]:
-        """Jobs that may start, and that no broker has been told of for `older` seconds; they are marked as
-        told now.
+    def unsent(self, older: float, most: int = 100) -> tuple[str, ...]:
+        """Jobs that may start, and that no broker has been told of for `older` seconds, or since their worker
+        died; they are marked as told now.
         """
         with self._database.transaction(alone=True) as connection:
             now = clock(connection)
             rows = connection.rows(
-                "SELECT id FROM knowledge_jobs WHERE sent < ? AND ((state = 'queued' AND due <= ?)"
-                " OR (state = 'running' AND lease < ?)) ORDER BY created, id LIMIT ?",
-                (now - older, now, now, most),
+                "SELECT id FROM knowledge_jobs WHERE (state = 'queued' AND due <= ? AND sent < ?)"
+                " OR (state = 'running' AND lease < ? AND (sent < ? OR sent <= lease))"
+                " ORDER BY created, id LIMIT ?",
+                (now, now - older, now, now - older, most),
             )
-            for row in rows:
-                connection.run("UPDATE knowledge_jobs SET sent = ? WHERE id = ?", (now, row[0]))
-        return tuple(row[0] for row in rows)
+            found = tuple(row[0] for row in rows)
+            self.mark_sent(connection, found)
+        return found
+
+    def mark_sent(self, connection: Connection, job_ids: tuple[str, ...]) -> None:
+        """The broker is told of them now."""
+        now = clock(connection)
+        for job_id in job_ids:
+            connection.run("UPDATE knowledge_jobs SET sent = ? WHERE id = ?", (now, job_id))
 
     def unsend(self, job_ids: tuple[str, ...]) -> None:
         """The broker could not be told."""
