@@ -37,6 +37,7 @@ COMMANDS = {
     "logs": "logs",
     "traces": "traces",
     "serve": "serve",
+    "worker": "worker",
     "completion": "completion",
 }
 
