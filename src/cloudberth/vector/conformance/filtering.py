@@ -14,7 +14,8 @@ from cloudberth.vector.filters import And, Compare, Filter, Not, Operator, Or
 
 _ODD = (
     "'; DROP TABLE x; --", '" OR "1"="1', "a'b", 'a"b', "a\\b", "%", "_", "100%", "*", "?", "$ne", "{}",
-    "[1]", "值", "é", "e\u0301", "E", "e", "null", "true", "1", "1.0", "", " ", "a b", "line\nline", "\\u0041",
+    "[1]", "值", "é", "e\u0301", "E", "e", "null", "true", "1", "1.0", "", " ", "a b", "line\nline",
+    "\\u0041",
     "x' OR 'x'='x", "${jndi}", "a:b", "a/b", "a,b", "(a)", "🙂",
 )  # fmt: skip
 _NAMES = (

@@ -1,0 +1,111 @@
+"""How a store is named: locations, variables, and what is refused."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from cloudberth import vector
+from cloudberth.errors import InvalidInput, Unsupported
+from cloudberth.vector import Fusion, Hit, Metric, Record
+from cloudberth.vector.scores import dense_score, fuse, text_score
+from cloudberth.vector.text import tokens
+
+
+def test_variables_locations_and_env_files_name_the_same(tmp_path: Path) -> None:
+    path = tmp_path / "v.db"
+    with vector.open(str(path)) as store:
+        store.create("c", 3)
+    env = tmp_path / "prod.env"
+    env.write_text(f"VECTOR_STORE=local\nBERTH_VECTOR_PATH={path}\n")
+    for location, environment in (
+        ("", {"BERTH_VECTOR_PATH": str(path)}),
+        ("env:", {"VECTOR_STORE": "local", "BERTH_VECTOR_PATH": str(path)}),
+        (f"local://{path}", {}),
+        (str(env), {}),
+    ):
+        with vector.open(location, environment) as store:
+            assert store.collections() == ("c",)
+
+
+@pytest.mark.parametrize(
+    ("location", "environment", "said"),
+    [
+        ("", {"VECTOR_STORE": "nothing"}, "VECTOR_STORE: there is no vector store 'nothing'"),
+        ("nothing://x", {}, "there is no vector store 'nothing'"),
+        ("some-file.txt", {}, "'some-file.txt' is no vector store"),
+        ("local://user@x/y.db", {}, "local:// takes no user"),
+        ("local:///x.db?colour=red", {}, "there is no setting 'colour'"),
+        ("local:///x.db?memory=much", {}, "BERTH_VECTOR_MEMORY"),
+    ],
+)
+def test_what_is_wrong_is_said(location: str, environment: dict[str, str], said: str) -> None:
+    with pytest.raises(InvalidInput) as caught:
+        vector.open(location, environment)
+    assert said in str(caught.value)
+
+
+def test_a_password_in_a_location_is_refused_and_not_repeated() -> None:
+    with pytest.raises(InvalidInput) as caught:
+        vector.open("local://me:hunter2@x/y.db", {})
+    assert "hunter2" not in f"{caught.value} {caught.value.hint}"
+
+
+def test_scores_rise_with_nearness() -> None:
+    assert dense_score(Metric.COSINE, 1.0000001) == 1.0
+    assert dense_score(Metric.L2, 0) == 1.0
+    assert dense_score(Metric.L2, 1) == 0.5
+    assert dense_score(Metric.INNER, 17) == 17
+    assert text_score(0) == 0
+    assert text_score(1) == 0.5
+
+
+def _hit(id: str, source: str, score: float) -> Hit:
+    return Hit(Record(id), score, score, source)  # type: ignore[arg-type]
+
+
+def test_fusion_prefers_what_both_found() -> None:
+    dense = [_hit("a", "dense", 0.9), _hit("b", "dense", 0.8)]
+    text = [_hit("b", "text", 0.7), _hit("c", "text", 0.6)]
+    fused = fuse(dense, text, 10)
+    assert [hit.id for hit in fused] == ["b", "a", "c"]
+    assert (fused[0].dense, fused[0].text) == (0.8, 0.7)
+    assert fused[1].text is None
+    assert all(0 < hit.score <= 1 for hit in fused)
+    assert [hit.id for hit in fuse(dense, text, 1, Fusion(dense=1, text=0))] == ["a"]
+
+
+def test_tokens_are_words_and_pairs_of_characters() -> None:
+    assert tokens("Hello, WORLD_2 ﬁne") == ["hello", "world", "2", "fine"]
+    assert tokens("向量数据库 v2.0 你") == ["向量", "量数", "数据", "据库", "v2", "0", "你"]
+    assert tokens("カタカナ 한국어") == ["カタ", "タカ", "カナ", "한국", "국어"]
+    assert tokens("混合text中文") == ["混合", "text", "中文"]
+    assert tokens("!?… 👩‍👩‍👧") == []
+
+
+def test_asking_asynchronously_is_the_same(tmp_path: Path) -> None:
+    import asyncio
+
+    import numpy
+
+    async def ask() -> list[str]:
+        async with vector.open_async(str(tmp_path / "v.db")) as store:
+            await store.create("c", 2)
+            row = numpy.array([1, 0], numpy.float32)
+            await store.upsert("c", [Record(str(at), row + at) for at in range(5)])
+            hits = await store.search("c", row, 2)
+            scanned = [record.id async for record in store.scan("c", page=2)]
+            assert len(scanned) == await store.count("c") == 5
+            return [hit.id for hit in hits]
+
+    assert asyncio.run(ask()) == ["0", "1"]
+
+
+def test_a_metric_that_a_store_lacks_is_refused(tmp_path: Path) -> None:
+    from dataclasses import replace
+
+    with vector.open(str(tmp_path / "v.db")) as store:
+        store.capabilities = replace(store.capabilities, metrics=frozenset({Metric.COSINE}))
+        with pytest.raises(Unsupported, match="does not measure l2"):
+            store.create("c", 3, Metric.L2)
