@@ -13,12 +13,17 @@ import os
 import signal
 import socket
 import sys
+import tempfile
 import threading
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from _pytest.junitxml import xml_key
 from hypothesis import HealthCheck, settings
+
+import shared_rehearsals
+import thoroughness
 
 # Port 9 is "discard": nobody listens there.
 DEAD_PROXY = "http://127.0.0.1:9"
@@ -43,6 +48,11 @@ settings.register_profile(
     "cloudberth", deadline=None, print_blob=True, suppress_health_check=[HealthCheck.too_slow]
 )
 settings.load_profile("cloudberth")
+# A test that says no number of its own.
+settings.register_profile("cloudberth in short", settings.get_profile("cloudberth"), max_examples=50)
+
+LEFT_OUT = pytest.StashKey[int]()
+SHARED = pytest.StashKey[tempfile.TemporaryDirectory[str]]()
 
 
 class NetworkUsed(OSError):
@@ -78,8 +88,18 @@ def _guard(event: str, arguments: tuple[Any, ...]) -> None:
         raise NetworkUsed(f"tests do not use the network: {event} {host!r}")
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--thorough", action="store_true", help="run everything: every case, and properties on many examples"
+    )
+
+
 def pytest_configure(config: pytest.Config) -> None:
     """Shut the network and clean the environment, before any test module is imported."""
+    if config.getoption("--thorough"):
+        os.environ[thoroughness.VARIABLE] = "1"
+    else:
+        settings.load_profile("cloudberth in short")
     for name in [name for name in os.environ if name.startswith(FOREIGN) and name not in KEPT]:
         del os.environ[name]
     for name in PROXIES:
@@ -88,7 +108,18 @@ def pytest_configure(config: pytest.Config) -> None:
     os.environ["AWS_EC2_METADATA_DISABLED"] = "true"
     # Terraform must not ask its makers for the newest version.
     os.environ["CHECKPOINT_DISABLE"] = "1"
+    if shared_rehearsals.VARIABLE not in os.environ:
+        # This process starts the workers, or is the only one.
+        config.stash[SHARED] = tempfile.TemporaryDirectory(prefix="cloudberth-tests-")
+        os.environ[shared_rehearsals.VARIABLE] = config.stash[SHARED].name
     sys.addaudithook(_guard)
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """Take away what the tests had in common."""
+    if SHARED in config.stash:
+        del os.environ[shared_rehearsals.VARIABLE]
+        config.stash[SHARED].cleanup()
 
 
 @pytest.fixture(autouse=True)
@@ -100,3 +131,40 @@ def _network_is_shut() -> Iterator[None]:
         tried = ", ".join(sorted(set(_attempts)))
         _attempts.clear()
         pytest.fail(f"this test used the network: {tried}")
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out what only a thorough run does, and count it."""
+    items[:], left = thoroughness.chosen(items)
+    config.stash[LEFT_OUT] = len(left)
+    if left:
+        config.hook.pytest_deselected(items=left)
+    output = getattr(config, "workeroutput", None)
+    if output is not None:
+        output["left out"] = len(left)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    """Hear from a worker how many tests it left out: every worker collects all of them."""
+    node.config.stash[LEFT_OUT] = getattr(node, "workeroutput", {}).get("left out", 0)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Tell the report, which `./check` reads for its summary."""
+    report = session.config.stash.get(xml_key, None)
+    if report is not None:
+        report.add_global_property("left out", session.config.stash.get(LEFT_OUT, 0))
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """Say what was left out."""
+    number = config.stash.get(LEFT_OUT, 0)
+    if number:
+        terminalreporter.section("left out")
+        terminalreporter.write_line(
+            f"{number} tests, and most examples of the properties, run with --thorough only "
+            "(CONTRIBUTING.md says which)"
+        )

@@ -13,7 +13,6 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import boto3
 import pytest
@@ -136,25 +135,28 @@ def test_up_asks_and_no_means_nothing(berth: Berth, tmp_path: Path, monkeypatch:
     assert not (tmp_path / "shop-aws" / "terraform.tfstate").exists()
 
 
-def test_state_moves_from_the_folder_to_the_bucket(berth: Berth, tmp_path: Path) -> None:
-    file = write(tmp_path, FILE.replace("name: dify", "name: move") + "state: {type: local}\n")
-    assert berth("up", file, "--yes").code == 0
-    assert (tmp_path / "move-aws" / "terraform.tfstate").exists()
-    write(tmp_path, FILE.replace("name: dify", "name: move"))
-    moved = berth("up", file, "--yes")
-    assert moved.code == 0, moved.err
-    assert "The state moves" in moved.err
-    assert "Nothing to do" in moved.out
-
-
-def test_a_change_that_loses_data_is_refused(berth: Berth, tmp_path: Path) -> None:
-    text = FILE.replace("name: dify", "name: keep") + "state: {type: local}\n"
+def test_state_in_the_folder_is_kept_from_others_from_loss_and_moves_to_the_bucket(
+    berth: Berth, tmp_path: Path
+) -> None:
+    """One deployment with its state in the folder: who may read it, what may not be lost, and its move."""
+    head = FILE.replace("name: dify", "name: move")
+    text = head + "state: {type: local}\n"
     file = write(tmp_path, text)
     assert berth("up", file, "--yes").code == 0
+    states = list((tmp_path / "move-aws").glob("*.tfstate*"))
+    assert tmp_path / "move-aws" / "terraform.tfstate" in states
+    assert not any(stat.S_IMODE(path.stat().st_mode) & stat.S_IWOTH for path in states)
+
     write(tmp_path, text + "database: {engine: aurora, machine_type: db.serverless}\n")
     refused = berth("up", file, "--yes")
     assert refused.code == 3, refused.err
     assert "--allow-data-loss" in refused.err
+
+    write(tmp_path, head)
+    moved = berth("up", file, "--yes")
+    assert moved.code == 0, moved.err
+    assert "The state moves" in moved.err
+    assert "Nothing to do" in moved.out
 
 
 def test_what_terraform_refuses_is_shown_with_its_place(berth: Berth, tmp_path: Path) -> None:
@@ -180,13 +182,3 @@ def test_terraform_alone_works_in_the_workspace(berth: Berth, tmp_path: Path) ->
         done = subprocess.run([terraform, *command], cwd=folder, capture_output=True, text=True)
         assert done.returncode == 0, done.stderr
     assert "Apply complete!" in done.stdout
-
-
-def test_no_file_of_the_state_is_open_to_others(berth: Berth, tmp_path: Path) -> None:
-    file = write(tmp_path, FILE.replace("name: dify", "name: shut") + "state: {type: local}\n")
-    seen: list[Any] = []
-    assert berth("up", file, "--yes").code == 0
-    for path in (tmp_path / "shut-aws").glob("*.tfstate*"):
-        seen.append(path)
-        assert not stat.S_IMODE(path.stat().st_mode) & stat.S_IWOTH
-    assert seen

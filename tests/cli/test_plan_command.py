@@ -10,9 +10,19 @@ import jsonschema
 import pytest
 from typed_commands import EXAMPLES, Berth
 
+from cloudberth import pipeline
 from cloudberth.report import json_schema
+from shared_rehearsals import life_of, plan_of
+from thoroughness import with_thorough
 
 pytestmark = pytest.mark.terraform
+
+
+@pytest.fixture
+def shared(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the command makes of a plan: the plan itself may be one that another test has made."""
+    monkeypatch.setattr(pipeline, "rehearse_plan", plan_of)
+    monkeypatch.setattr(pipeline, "rehearse", life_of)
 
 
 def test_plan_shows_resources_costs_findings_and_draws(berth: Berth, minimal: Path, tmp_path: Path) -> None:
@@ -25,6 +35,7 @@ def test_plan_shows_resources_costs_findings_and_draws(berth: Berth, minimal: Pa
     assert ElementTree.parse(tmp_path / "dify.svg").getroot().tag.endswith("svg")
 
 
+@pytest.mark.usefixtures("shared")
 def test_json_follows_its_schema(berth: Berth, minimal: Path) -> None:
     result = berth("plan", minimal, "--json", "--no-diagram")
     assert result.code == 0
@@ -35,11 +46,13 @@ def test_json_follows_its_schema(berth: Berth, minimal: Path) -> None:
     assert float(document["cost"]["totalMonthlyCost"]) > 100
 
 
+@pytest.mark.usefixtures("shared")
 def test_fail_on_is_an_exit_code(berth: Berth, minimal: Path) -> None:
     assert berth("plan", minimal, "--no-diagram", "--fail-on", "high").code == 4
     assert berth("plan", minimal, "--no-diagram", "--fail-on", "critical").code == 0
 
 
+@pytest.mark.usefixtures("shared")
 def test_diff_in_resources_and_money(berth: Berth, minimal: Path, tmp_path: Path) -> None:
     other = tmp_path / "other.yaml"
     other.write_text(minimal.read_text() + "access: {waf: true}\n")
@@ -53,6 +66,7 @@ def test_diff_in_resources_and_money(berth: Berth, minimal: Path, tmp_path: Path
     assert "The same resources." in same.out
 
 
+@pytest.mark.usefixtures("shared")
 def test_a_picture_that_cannot_be_written(berth: Berth, minimal: Path, tmp_path: Path) -> None:
     result = berth("plan", minimal, "--diagram", tmp_path / "berth.yaml" / "x.svg")
     assert result.code == 2
@@ -97,7 +111,13 @@ def test_a_plan_json_that_is_none(berth: Berth, tmp_path: Path, text: str) -> No
     assert "Traceback" not in result.err
 
 
-@pytest.mark.parametrize("example", sorted(path.name for path in EXAMPLES.glob("*.yaml")))
+# The large one has all that the smaller ones of its cloud have, and more.
+ALWAYS = ("custom-aws.yaml", "dify-aws-large.yaml", "dify-azure.yaml", "dify-google.yaml")
+OTHERS = sorted({path.name for path in EXAMPLES.glob("*.yaml")} - set(ALWAYS))
+
+
+@pytest.mark.usefixtures("shared")
+@pytest.mark.parametrize("example", with_thorough(ALWAYS, OTHERS))
 def test_rehearse_every_example(berth: Berth, example: str) -> None:
     result = berth("rehearse", EXAMPLES / example, "--json")
     assert result.code == 0, result.err

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 import pytest
 import storage_support
 
+import thoroughness
+
 # Rigs of which tests were deselected.
 _cut_down: set[str] = set()
 
@@ -45,6 +47,8 @@ def written(rows: list[storage_support.Row]) -> str:
     from rig_registry import all_rigs
 
     whole = [row for row in rows if row.id not in _cut_down]
+    if not thoroughness.is_thorough():
+        return "the table is not written: only a run with --thorough does all that it counts"
     reasons = [f"{row.id} ran in part" for row in rows if row.id in _cut_down]
     reasons += storage_support.unfit(whole)
     if reasons:

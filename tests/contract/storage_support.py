@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 DOCUMENT = Path(__file__).resolve().parents[2] / "docs" / "reference" / "storage-support.md"
-COMMAND = "pytest tests/contract -k storage --write-support-table"
+COMMAND = "pytest tests/contract -k storage --thorough --write-support-table"
 # Outcomes as pytest names them → how a cell shows them.
 SIGNS = {
     "passed": "",

@@ -13,6 +13,7 @@ from cloudberth.cost.estimate import estimate
 from cloudberth.cost.model import Estimate
 from cloudberth.cost.quantities.registry import free, priced
 from cloudberth.cost.usage import Usage
+from shared_rehearsals import plan_of
 
 ROOT = Path(__file__).resolve().parents[2]
 MODULES = ROOT / "src" / "cloudberth" / "terraform"
@@ -54,7 +55,7 @@ def price(example: Path, region: str | None = None) -> Estimate:
     deployment = pipeline.read(example)
     if region is not None:
         deployment = deployment.model_copy(update={"region": region})
-    plan = pipeline.rehearse_plan(deployment)
+    plan = plan_of(deployment)
     return estimate(plan, Usage.for_size(deployment.size, deployment.usage), today=date(2026, 11, 23))
 
 

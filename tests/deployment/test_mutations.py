@@ -21,6 +21,7 @@ from hypothesis import strategies as st
 from cloudberth.deployment import Deployment, load_text
 from cloudberth.deployment.loader import load
 from cloudberth.errors import InvalidDeployment
+from thoroughness import examples
 
 EXAMPLES = [
     path.read_bytes() for path in sorted((Path(__file__).resolve().parents[2] / "examples").glob("*.yaml"))
@@ -286,7 +287,7 @@ def _there(container: Any, key: Any) -> bool:
     return key in container if isinstance(container, dict) else key < len(container)
 
 
-NORMAL = settings(max_examples=700, derandomize=True, database=None)
+NORMAL = settings(max_examples=examples(700, 150), derandomize=True, database=None)
 
 
 @NORMAL
@@ -321,7 +322,7 @@ def test_mutations_reach_both_ends() -> None:
     """Some mutated files still load: the tests above would not notice a loader that always refuses."""
     outcomes: list[bool] = []
 
-    @settings(max_examples=300, derandomize=True, database=None)
+    @settings(max_examples=examples(300, 100), derandomize=True, database=None)
     @given(changed_structure())
     def collect(content: bytes) -> None:
         outcomes.append(check(content) is not None)

@@ -14,6 +14,7 @@ from cloudberth import pipeline
 from cloudberth.infra.diagram import draw, picture_of
 from cloudberth.infra.diagram.model import Role, Traffic
 from cloudberth.infra.plan import Plan
+from shared_rehearsals import plan_of
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 NAMES = ("dify-aws", "dify-aws-medium", "dify-aws-large", "custom-aws", "dify-azure", "dify-google")
@@ -50,7 +51,7 @@ pytestmark = pytest.mark.terraform
 
 @cache
 def rehearsed(name: str) -> Plan:
-    return pipeline.rehearse_plan(pipeline.read(EXAMPLES / f"{name}.yaml"))
+    return plan_of(pipeline.read(EXAMPLES / f"{name}.yaml"))
 
 
 @cache
@@ -59,7 +60,7 @@ def of_size(cloud: str, words: str) -> Plan:
     with TemporaryDirectory() as folder:
         file = Path(folder, "berth.yaml")
         file.write_text(f"cloud: {cloud}\nregion: {REGIONS[cloud]}\n{words}")
-        return pipeline.rehearse_plan(pipeline.read(file))
+        return plan_of(pipeline.read(file))
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -13,6 +13,7 @@ from cloudberth.infra.diagram.geometry import Frame, Layout, Rect, Text
 from cloudberth.infra.diagram.labels import crosses, label_box
 from cloudberth.infra.diagram.layout import lay_out
 from cloudberth.infra.diagram.model import Edge, Node, Picture, Place, Role, Subnet, Tier, Traffic
+from thoroughness import examples
 
 ZONES = ("eu-central-1a", "eu-central-1b", "eu-central-1c", "eu-central-1d")
 WORDS = st.text(min_size=0, max_size=60)
@@ -189,7 +190,9 @@ def check(picture: Picture) -> Layout:
 
 
 @settings(
-    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
+    max_examples=examples(150, 30),
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )
 @given(pictures())
 def test_any_picture_is_laid_out_without_collisions(picture: Picture) -> None:

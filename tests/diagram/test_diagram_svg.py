@@ -17,6 +17,7 @@ from cloudberth.infra.diagram.layout import lay_out
 from cloudberth.infra.diagram.model import Edge, Node, Picture, Place, Role, Traffic
 from cloudberth.infra.diagram.svg import write_svg
 from cloudberth.infra.plan import Plan
+from thoroughness import examples
 
 SVG = "{http://www.w3.org/2000/svg}"
 LARGE = dify_plan(
@@ -155,7 +156,7 @@ def test_hostile_names_stay_text(name: str) -> None:
     assert not re.search("[\x00-\x08\x0b-\x1f\x7f\u202a-\u202e\ud800-\udfff]", svg)
 
 
-@settings(max_examples=40)
+@settings(max_examples=examples(40, 12))
 @given(pictures())
 def test_any_picture_becomes_valid_xml(picture: Picture) -> None:
     layout = lay_out(picture)

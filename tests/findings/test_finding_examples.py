@@ -15,6 +15,7 @@ from cloudberth.deployment.model import Deployment
 from cloudberth.findings.model import Finding, Severity
 from cloudberth.findings.review import review
 from cloudberth.infra.plan import Plan, Resource
+from shared_rehearsals import plan_of
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 NAMES = sorted(file.name for file in EXAMPLES.glob("*.yaml"))
@@ -55,7 +56,7 @@ pytestmark = pytest.mark.terraform
 @cache
 def planned(name: str) -> tuple[Deployment, Plan]:
     deployment = pipeline.read(EXAMPLES / name)
-    return deployment, pipeline.rehearse_plan(deployment)
+    return deployment, plan_of(deployment)
 
 
 def findings(name: str) -> tuple[Finding, ...]:
@@ -81,7 +82,7 @@ def test_few_and_true_findings_at_every_size(cloud: str, size: str, tmp_path: Pa
     file = tmp_path / "berth.yaml"
     file.write_text((EXAMPLES / f"dify-{cloud}.yaml").read_text(encoding="utf-8") + f"size: {size}\n")
     deployment = pipeline.read(file)
-    found = {finding.id: finding.detail for finding in review(pipeline.rehearse_plan(deployment), size)}
+    found = {finding.id: finding.detail for finding in review(plan_of(deployment), size)}
     assert set(found) == {rule for rule, holds in TRUE_WHEN.items() if holds(deployment)}, found
 
 

@@ -33,6 +33,7 @@ from hypothesis import strategies as st
 
 from cloudberth.findings.review import catalogue, review
 from cloudberth.findings.rules import rules
+from thoroughness import examples
 
 TABLES = (
     finding_cases_azurerm_data,
@@ -197,7 +198,7 @@ def disturbed(data: st.DataObject, value: Any) -> Any:
     return value
 
 
-@settings(max_examples=400)
+@settings(max_examples=examples(400, 100))
 @given(data=st.data())
 def test_odd_values_never_break_a_review(data: st.DataObject) -> None:
     """Whatever stands in an attribute, also of a type that no provider would send."""

@@ -15,6 +15,8 @@ from cloudberth.deployment import load_text
 from cloudberth.deployment.model import Deployment
 from cloudberth.environment.wire import MASK
 from cloudberth.infra.rehearsal import Rehearsal
+from shared_rehearsals import life_of
+from thoroughness import with_thorough
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 FILES = {"small": "dify-aws.yaml", "medium": "dify-aws-medium.yaml", "large": "dify-aws-large.yaml"}
@@ -46,10 +48,10 @@ def deployment(size: str) -> Deployment:
 
 @cache
 def life(size: str) -> Rehearsal:
-    return pipeline.rehearse(deployment(size))
+    return life_of(deployment(size))
 
 
-@pytest.mark.parametrize("size", FILES)
+@pytest.mark.parametrize("size", with_thorough(["large"], ["small", "medium"]))
 class TestEverySize:
     def test_lives_and_dies(self, size: str) -> None:
         result = life(size)

@@ -18,6 +18,7 @@ from cloudberth.logs.record import record_of
 from cloudberth.logs.severity import Severity
 from doubles import log_languages as stores
 from doubles.log_languages import Line
+from thoroughness import examples
 
 END = START + timedelta(hours=1)
 STORED = [Line.of(moment(at), service, raw, index) for index, (at, service, raw) in enumerate(LINES)]
@@ -211,7 +212,7 @@ def grade(line: Line) -> int:
     return stores.GRADES[found.name] if found else 0
 
 
-@settings(max_examples=500)
+@settings(max_examples=examples(500, 100))
 @given(filters())
 @example(WHOLE)
 @example(Filter(START, END, conditions=(Condition("status", "!=", ""),)))

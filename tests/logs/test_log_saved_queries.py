@@ -11,6 +11,7 @@ from cloudberth import pipeline
 from cloudberth.infra.plan import Plan
 from cloudberth.logs.analysis import SAVED
 from cloudberth.logs.languages import google, insights, kql
+from shared_rehearsals import plan_of
 
 pytestmark = pytest.mark.terraform
 
@@ -20,7 +21,7 @@ FILES = {"aws": "dify-aws.yaml", "azure": "dify-azure.yaml", "google": "dify-goo
 
 @cache
 def plan(cloud: str) -> Plan:
-    return pipeline.rehearse_plan(pipeline.read(EXAMPLES / FILES[cloud]))
+    return plan_of(pipeline.read(EXAMPLES / FILES[cloud]))
 
 
 def saved_in(cloud: str, type_: str) -> dict[str, dict[str, object]]:

@@ -39,6 +39,8 @@ LINT, FORMAT, TYPES, SECURITY, TESTS = PARTS
         (["-k", "storage"], ["tests"], ("-k", "storage")),
         (["tests/cost", "-x"], ["tests"], ("tests/cost", "-x")),
         (["--only", "tests,types", "-k", "storage"], ["types", "tests"], ("-k", "storage")),
+        (["--thorough"], ["lint", "format", "types", "security", "tests"], ("--thorough",)),
+        (["--thorough", "-k", "storage"], ["tests"], ("--thorough", "-k", "storage")),
     ],
 )
 def test_what_the_command_line_asks_for(
@@ -90,8 +92,8 @@ def test_the_report_of_a_real_pytest_is_read(tmp_path: Path) -> None:
     report = tmp_path / "report.xml"
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", f"--junit-xml={report}"]
     subprocess.run([*command, str(tmp_path)], cwd=tmp_path, capture_output=True, check=False)
-    counts, skipped = read_report(report)
-    assert counts == "1 passed, 2 failed, 2 skipped"
+    counts, skipped, left_out = read_report(report)
+    assert (counts, left_out) == ("1 passed, 2 failed, 2 skipped", 0)
     assert skipped == Counter({"needs a PostgreSQL server": 2})
 
 
@@ -110,7 +112,7 @@ def test_the_gist_of_a_linter(output: str, gist: str) -> None:
 
 
 def test_a_report_that_was_not_written(tmp_path: Path) -> None:
-    assert read_report(tmp_path / "none.xml") == ("no report was written", Counter())
+    assert read_report(tmp_path / "none.xml") == ("no report was written", Counter(), 0)
 
 
 def test_the_summary_says_it_all() -> None:

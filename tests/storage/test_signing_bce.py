@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from cloudberth.storage.credentials import Credentials
 from cloudberth.storage.http.message import Origin, Request, encode_key
 from cloudberth.storage.signing.bce_v1 import BceV1
+from thoroughness import examples
 
 NOW = 1_761_000_000.0
 KEYS = Credentials("ak", "sk-secret")
@@ -36,7 +37,7 @@ def signature(text: str) -> str:
     return text.rpartition("/")[2]
 
 
-@settings(max_examples=200)
+@settings(max_examples=examples(200, 60))
 @given(key=TEXT, value=TEXT, query=st.dictionaries(TEXT, TEXT, max_size=3))
 def test_headers_are_signed_as_baidu_signs_them(key: str, value: str, query: dict[str, str]) -> None:
     headers = {"content-type": "text/plain; charset=utf-8", "x-bce-meta-a": value.strip() or "a"}
@@ -50,7 +51,7 @@ def test_headers_are_signed_as_baidu_signs_them(key: str, value: str, query: dic
     assert signature(found) == signature(vendors(request, names))
 
 
-@settings(max_examples=100)
+@settings(max_examples=examples(100, 40))
 @given(key=TEXT, query=st.dictionaries(TEXT, TEXT, max_size=3))
 def test_urls_are_signed_as_baidu_signs_them(key: str, query: dict[str, str]) -> None:
     query.pop("authorization", None)

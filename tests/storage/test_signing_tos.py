@@ -14,6 +14,7 @@ from tos.models2 import GenericInput
 from cloudberth.storage.credentials import Credentials
 from cloudberth.storage.http.message import Origin, Request, encode_key
 from cloudberth.storage.signing.tos_v4 import TosV4
+from thoroughness import examples
 
 NOW = 1_761_000_000.0
 KEYS = Credentials("ak", "sk-secret")
@@ -33,7 +34,7 @@ def vendors(key: str, query: dict[str, str], headers: dict[str, str], token: str
     return str(request.headers["Authorization"])
 
 
-@settings(max_examples=200)
+@settings(max_examples=examples(200, 60))
 @given(key=TEXT, value=TEXT, query=st.dictionaries(TEXT, TEXT, max_size=3))
 def test_headers_are_signed_as_volcengine_signs_them(key: str, value: str, query: dict[str, str]) -> None:
     query.pop("x-tos-signature", None)

@@ -15,7 +15,9 @@ from cloudberth.deployment.model import Deployment
 from cloudberth.errors import CloudberthError
 from cloudberth.infra import workspace
 from cloudberth.infra.plan import Plan
-from cloudberth.infra.rehearsal import rehearse, rehearse_plan
+from cloudberth.infra.rehearsal import rehearse_plan
+from shared_rehearsals import life_of, plan_of
+from thoroughness import MARK
 
 pytestmark = pytest.mark.terraform
 
@@ -30,9 +32,8 @@ def deployment(text: str = "") -> Deployment:
     return load_text(BASE + text, environment={})
 
 
-def planned(folder: Path, text: str = "") -> Plan:
-    workspace.write(pipeline.lay_out(deployment(text)), folder)
-    return rehearse_plan(folder)
+def planned(text: str = "") -> Plan:
+    return plan_of(deployment(text))
 
 
 def every(plan: Plan, kind: str) -> list[Any]:
@@ -66,13 +67,14 @@ def moved(name: str) -> str:
             .replace("us-east-1", "eastus")
             .replace("eu-central-1", "westeurope"),
             id="small-moved-by-two-words",
+            marks=MARK,
         ),
-        pytest.param(moved("dify-aws-medium.yaml"), id="medium"),
+        pytest.param(moved("dify-aws-medium.yaml"), id="medium", marks=MARK),
         pytest.param(moved("dify-aws-large.yaml"), id="large"),
     ],
 )
 def test_a_whole_life(text: str) -> None:
-    result = pipeline.rehearse(load_text(text, environment={}))
+    result = life_of(load_text(text, environment={}))
     assert result.changes == ()
     assert result.leaks == ()
     assert result.created == result.destroyed > 150
@@ -80,10 +82,9 @@ def test_a_whole_life(text: str) -> None:
     assert result.facts["storage"]["bucket"] == "files"
 
 
-def test_every_service_has_an_environment_that_fits_azure(tmp_path: Path) -> None:
+def test_every_service_has_an_environment_that_fits_azure() -> None:
     wanted = deployment()
-    workspace.write(pipeline.lay_out(wanted), tmp_path)
-    services = pipeline.wire(wanted, rehearse(tmp_path).facts)
+    services = pipeline.wire(wanted, life_of(wanted).facts)
     api, daemon, agent = services["api"], services["plugin_daemon"], services["agent_backend"]
     assert api["STORAGE_TYPE"] == "azure-blob"
     assert api["AZURE_BLOB_ACCOUNT_KEY"] == "managedidentity"
@@ -107,8 +108,8 @@ def test_the_queue_is_measured_where_its_lists_are() -> None:
     assert (queue["database"], queue["prefix"]) == (1, "")
 
 
-def test_without_a_domain_there_is_plain_http(tmp_path: Path) -> None:
-    plan = planned(tmp_path)
+def test_without_a_domain_there_is_plain_http() -> None:
+    plan = planned()
     gateway = only(plan, "azurerm_application_gateway")
     assert {port["port"] for port in gateway["frontend_port"]} == {80}
     assert gateway["redirect_configuration"] == []
@@ -117,9 +118,8 @@ def test_without_a_domain_there_is_plain_http(tmp_path: Path) -> None:
     assert gateway["sku"][0]["name"] == "Standard_v2"
 
 
-def test_a_certificate_of_ones_own(tmp_path: Path) -> None:
+def test_a_certificate_of_ones_own() -> None:
     plan = planned(
-        tmp_path,
         f"domain: {{name: dify.example.com, zone: example.com, certificate: {CERTIFICATE}}}\n"
         "access: {waf: true, idle_timeout_seconds: 900}\n",
     )
@@ -138,8 +138,8 @@ def test_a_certificate_of_ones_own(tmp_path: Path) -> None:
     assert CERTIFICATE in scopes, "the gateway may read it, and no other secret of that vault"
 
 
-def test_stores_are_closed_and_keyless(tmp_path: Path) -> None:
-    plan = planned(tmp_path)
+def test_stores_are_closed_and_keyless() -> None:
+    plan = planned()
     account = next(
         r.values for r in every(plan, "azurerm_storage_account") if r.address.startswith("module.storage.")
     )
@@ -161,8 +161,8 @@ def test_stores_are_closed_and_keyless(tmp_path: Path) -> None:
     assert names == {"dify", "dify_plugin"}
 
 
-def test_machines_are_let_in_by_the_gateway_and_each_other_alone(tmp_path: Path) -> None:
-    plan = planned(tmp_path)
+def test_machines_are_let_in_by_the_gateway_and_each_other_alone() -> None:
+    plan = planned()
     rules = [r.values for r in every(plan, "azurerm_network_security_rule")]
     groups = {rule["network_security_group_name"] for rule in rules}
     for group in groups:
@@ -176,9 +176,8 @@ def test_machines_are_let_in_by_the_gateway_and_each_other_alone(tmp_path: Path)
     assert len(taken) == len(set(taken)), "Azure refuses two rules of one priority"
 
 
-def test_spot_mix_and_schedules(tmp_path: Path) -> None:
+def test_spot_mix_and_schedules() -> None:
     plan = planned(
-        tmp_path,
         "size: medium\ncompute:\n  schedules:\n"
         '    - {name: evening, cron: "30 20 * * MON,FRI-SAT", min: 1, max: 2, time_zone: Europe/Berlin}\n'
         '    - {name: morning, cron: "0 7 * * *", min: 2, max: 4}\n',
@@ -196,9 +195,8 @@ def test_spot_mix_and_schedules(tmp_path: Path) -> None:
     assert len(profiles[2]["recurrence"][0]["days"]) == 7
 
 
-def test_lifecycle_and_tiers(tmp_path: Path) -> None:
+def test_lifecycle_and_tiers() -> None:
     plan = planned(
-        tmp_path,
         "storage:\n  lifecycle:\n    - {prefix: upload_files/, after_days: 30, tier: infrequent}\n"
         "    - {prefix: upload_files/, after_days: 90, tier: archive-instant}\n",
     )
@@ -208,11 +206,10 @@ def test_lifecycle_and_tiers(tmp_path: Path) -> None:
     assert cold["actions"][0]["base_blob"][0]["tier_to_cold_after_days_since_modification_greater_than"] == 90
 
 
-def test_an_existing_network_is_left_as_it_is(tmp_path: Path) -> None:
+def test_an_existing_network_is_left_as_it_is() -> None:
     network = "/subscriptions/s/resourceGroups/net/providers/Microsoft.Network/virtualNetworks/main"
     subnets = {name: f"{network}/subnets/{name}" for name in ("gateway", "machines", "database", "endpoints")}
     plan = planned(
-        tmp_path,
         f"network:\n  existing:\n    id: {network}\n    public_subnets: [{subnets['gateway']}]\n"
         f"    private_subnets: [{subnets['machines']}]\n"
         f"    data_subnets: [{subnets['database']}, {subnets['endpoints']}]\n",
@@ -224,20 +221,20 @@ def test_an_existing_network_is_left_as_it_is(tmp_path: Path) -> None:
     assert {e.values["subnet_id"] for e in every(plan, "azurerm_private_endpoint")} == {subnets["endpoints"]}
 
 
-def test_an_application_without_stores(tmp_path: Path) -> None:
+def test_an_application_without_stores() -> None:
     text = (
         "name: shop\napp: custom\ncloud: azure\nregion: westeurope\ndatabase: null\ncache: null\n"
         "alarms: {enabled: false}\nbudget: null\nservices:\n  web:\n    image: nginx:1\n    port: 80\n"
         "    routes: [{path: /}]\n    resources: {cpu: 1, memory_mb: 512}\n"
     )
-    result = pipeline.rehearse(load_text(text, environment={}))
+    result = life_of(load_text(text, environment={}))
     assert result.changes == ()
     assert "database" not in result.facts
     assert "cache" not in result.facts
 
 
-def test_everything_with_tags_carries_those_of_the_deployment(tmp_path: Path) -> None:
-    plan = planned(tmp_path, "tags: {team: platform}\n")
+def test_everything_with_tags_carries_those_of_the_deployment() -> None:
+    plan = planned("tags: {team: platform}\n")
     tagged = [r for r in plan.resources if "tags" in r.values]
     assert len(tagged) > 80
     for resource in tagged:

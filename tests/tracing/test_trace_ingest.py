@@ -22,6 +22,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
 from cloudberth.tracing.ingest import JSON, PROTOBUF, Accepted, Ingest, IngestLimits, IngestRefused
 from cloudberth.tracing.reading import StoredSpan, TraceFilter, list_traces, read_trace
 from cloudberth.tracing.store import TraceStore
+from thoroughness import examples
 
 START = 1_764_000_000_000_000_000
 
@@ -221,7 +222,7 @@ VALID = request(*RAG, {"input.value": "é" * 50}).SerializeToString()
 VALID_JSON = as_json(request(*RAG))
 
 
-@settings(max_examples=400, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(400, 100), suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.data())
 def test_any_damage_gives_spans_or_a_clean_refusal(ingest: Ingest, data: st.DataObject) -> None:
     """Bytes changed, cut out, put in; both forms, with and without compression that does or does not fit."""

@@ -22,6 +22,8 @@ from checkout.scan import Scan, scan_examples
 SOURCES = ("src", "tests", "tools", "berth", "check")
 MOST_WORKERS = 4
 NO_TESTS_COLLECTED = 5
+# Tests wait as much as they compute: for servers, for what a network does, for a moment to pass.
+WORKERS_MORE_THAN_CORES = 1
 # Continuous integration ends at 30; the rest is for the environment, the linters and mypy.
 MINUTES_UNATTENDED = 26.0
 
@@ -57,7 +59,7 @@ class Environments:
 class Outcome:
     """How a part ended. passed: None when it could not be run.
 
-    note: one line about it. skipped: reason to the number of tests.
+    note: one line about it. skipped: reason to the number of tests. left_out: how many a thorough run adds.
     """
 
     part: Part
@@ -65,6 +67,7 @@ class Outcome:
     seconds: float
     note: str = ""
     skipped: Counter[str] | None = None
+    left_out: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +92,9 @@ def choose(arguments: Sequence[str], *, unattended: bool) -> Choice:
         allow_abbrev=False,
     )
     parser.add_argument("--only", metavar="PART", action="append", help=f"run one part: {', '.join(names)}")
+    parser.add_argument(
+        "--thorough", action="store_true", help="all cases of the tests, and properties on many examples"
+    )
     parser.add_argument("--fix", action="store_true", help="let lint and format mend what they can")
     limit = MINUTES_UNATTENDED if unattended else None
     parser.add_argument("--minutes", type=float, default=limit, help="end the tests after so long (CI: 26)")
@@ -102,6 +108,8 @@ def choose(arguments: Sequence[str], *, unattended: bool) -> Choice:
     else:
         reason = f"only {', '.join(only)}, as asked" if only else ""
     parts = tuple(part for part in PARTS if not only or part.name in only)
+    if mine.thorough:
+        others = ["--thorough", *others]
     return Choice(parts, tuple(others), mine.minutes, mine.fix, reason)
 
 
@@ -192,13 +200,13 @@ def _run_tests(root: Path, environment: Environment, part: Part, choice: Choice)
         stdin = subprocess.DEVNULL if os.environ.get("CI") else None
         child = subprocess.Popen([environment.python, "-m", part.module, *options], cwd=root, stdin=stdin)
         late = _wait(child, choice.minutes)
-        counts, skipped = read_report(report)
+        counts, skipped, left_out = read_report(report)
     seconds = time.monotonic() - began
     if late:
         return Outcome(part, False, seconds, f"stopped after {choice.minutes:g} minutes, before its end")
     if child.returncode == NO_TESTS_COLLECTED:
         return Outcome(part, False, seconds, "no test fits these options")
-    return Outcome(part, child.returncode == 0, seconds, counts, skipped)
+    return Outcome(part, child.returncode == 0, seconds, counts, skipped, left_out)
 
 
 def _wait(child: subprocess.Popen[bytes], minutes: float | None) -> bool:
@@ -222,24 +230,30 @@ def _wait(child: subprocess.Popen[bytes], minutes: float | None) -> bool:
 def pytest_arguments(options: Sequence[str]) -> list[str]:
     """The options for pytest: workers as there are cores, unless the caller says otherwise or debugs."""
     alone = any(option in {"--pdb", "-s", "--trace", "-p"} or option.startswith("-n") for option in options)
-    workers = min(MOST_WORKERS, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 2)
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 2
+    workers = min(MOST_WORKERS, cores + WORKERS_MORE_THAN_CORES)
     return [*options] if alone else ["-n", str(workers), "--dist", "worksteal", *options]
 
 
-def read_report(report: Path) -> tuple[str, Counter[str]]:
-    """The counts in one line, and the reasons of the skipped tests, from pytest's JUnit file."""
+def read_report(report: Path) -> tuple[str, Counter[str], int]:
+    """The counts in one line, the reasons of the skipped tests, and how many were left to a thorough run.
+
+    From pytest's JUnit file.
+    """
     try:
         suites = ElementTree.parse(report).getroot().iter("testsuite")
     except (OSError, ElementTree.ParseError):
-        return "no report was written", Counter()
-    total = failed = 0
+        return "no report was written", Counter(), 0
+    total = failed = left_out = 0
     skipped: Counter[str] = Counter()
     for suite in suites:
         total += int(suite.get("tests", 0))
         failed += int(suite.get("failures", 0)) + int(suite.get("errors", 0))
         skipped.update(mark.get("message", "") or "no reason given" for mark in suite.iter("skipped"))
+        told = [one.get("value", "") for one in suite.iter("property") if one.get("name") == "left out"]
+        left_out += sum(int(value) for value in told if value.isdecimal())
     passed = total - failed - skipped.total()
-    return f"{passed} passed, {failed} failed, {skipped.total()} skipped", skipped
+    return f"{passed} passed, {failed} failed, {skipped.total()} skipped", skipped, left_out
 
 
 def summary(outcomes: Sequence[Outcome], choice: Choice) -> str:
@@ -251,6 +265,9 @@ def summary(outcomes: Sequence[Outcome], choice: Choice) -> str:
     for outcome in outcomes:
         for reason, number in sorted((outcome.skipped or {}).items()):
             lines.append(f"  skipped {number} × {reason}")
+        if outcome.left_out:
+            more = "cases, and most examples of the properties: ./check --thorough"
+            lines.append(f"  left out {outcome.left_out:,} {more}")
     if choice.reason:
         lines.append(f"  not everything was run: {choice.reason}")
     failed = [outcome.part.name for outcome in outcomes if outcome.passed is False]

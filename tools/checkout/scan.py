@@ -8,8 +8,10 @@ need an account with its maker, so every check counts.
 from __future__ import annotations
 
 import json
+import os
 import re
 import subprocess
+from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -32,29 +34,48 @@ class Scan:
 def scan_examples(
     root: Path, environment: Environment, tool: Environment, scratch: Path, progress: Progress
 ) -> Scan:
-    """Render every example into a folder of its own and scan it. scratch: an empty folder for them."""
-    complaints: list[str] = []
-    passed = skipped = 0
+    """Render every example into a folder of its own and scan it, as many at once as there are cores.
+
+    scratch: an empty folder for them.
+    """
     examples = sorted((root / "examples").glob("*.yaml"))
-    for example in examples:
-        workspace = scratch / example.stem
-        progress.update(example.name)
-        render = [environment.program("berth"), "render", str(example), "--workspace", str(workspace)]
-        rendered = run(render, progress)
-        if rendered.code != 0:
-            complaints.append(f"{example.name}: cannot be rendered: {rendered.output.strip()}")
-            continue
-        scan = [tool.program("checkov"), "-d", str(workspace), "--framework", "terraform", "--skip-download"]
-        report = read_report(run([*scan, "--compact", "--quiet", "-o", "json"], progress).output)
-        if report is None:
-            complaints.append(f"{example.name}: the scanner said nothing that can be read")
-            continue
-        complaints += [f"{example.name}: {line}" for line in failures(report)]
-        passed += report["summary"]["passed"]
-        skipped += report["summary"]["skipped"]
-    complaints += unreasoned(root / "src")
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 2
+    with ThreadPoolExecutor(cores) as pool:
+        running = {
+            example: pool.submit(scan_example, example, environment, tool, scratch) for example in examples
+        }
+        while wait(running.values(), timeout=0.25).not_done:
+            under_way = [example.name for example, scan in running.items() if scan.running()]
+            progress.update(", ".join(under_way))
+            progress.tick()
+    scans = [running[example].result() for example in examples]
+    complaints = [line for scan in scans for line in scan.complaints] + unreasoned(root / "src")
+    passed, skipped = sum(scan.passed for scan in scans), sum(scan.skipped for scan in scans)
     counts = f"{passed} passed, {len(complaints)} failed, {skipped} skipped with a reason"
     return Scan(tuple(complaints), f"{counts}, in {len(examples)} examples")
+
+
+@dataclass(frozen=True, slots=True)
+class ExampleScan:
+    """What was found in one example."""
+
+    complaints: tuple[str, ...] = ()
+    passed: int = 0
+    skipped: int = 0
+
+
+def scan_example(example: Path, environment: Environment, tool: Environment, scratch: Path) -> ExampleScan:
+    """Render one example and scan it."""
+    workspace = scratch / example.stem
+    rendered = run([environment.program("berth"), "render", str(example), "--workspace", str(workspace)])
+    if rendered.code != 0:
+        return ExampleScan((f"{example.name}: cannot be rendered: {rendered.output.strip()}",))
+    scan = [tool.program("checkov"), "-d", str(workspace), "--framework", "terraform", "--skip-download"]
+    report = read_report(run([*scan, "--compact", "--quiet", "-o", "json"]).output)
+    if report is None:
+        return ExampleScan((f"{example.name}: the scanner said nothing that can be read",))
+    complaints = tuple(f"{example.name}: {line}" for line in failures(report))
+    return ExampleScan(complaints, report["summary"]["passed"], report["summary"]["skipped"])
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,22 +86,11 @@ class Ended:
     output: str
 
 
-def run(command: list[str], progress: Progress) -> Ended:
-    """Run a program to its end with the progress going."""
-    child = subprocess.Popen(
-        command,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    while True:
-        try:
-            out, error = child.communicate(timeout=0.25)
-        except subprocess.TimeoutExpired:
-            progress.tick()
-            continue
-        return Ended(child.returncode, out if out.strip() or child.returncode == 0 else error)
+def run(command: list[str]) -> Ended:
+    """Run a program to its end."""
+    ended = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+    said = ended.stdout if ended.stdout.strip() or ended.returncode == 0 else ended.stderr
+    return Ended(ended.returncode, said)
 
 
 def read_report(output: str) -> dict[str, Any] | None:

@@ -7,6 +7,7 @@ not declare in its capabilities has to raise Unsupported, which `lacks` asserts 
 from __future__ import annotations
 
 import tempfile
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from itertools import count
@@ -17,8 +18,22 @@ from rig import Rig, Running, nothing_missing
 from rig_registry import all_rigs
 from storage_cases import OPTIONS, Lacks, Refused, opened
 
+import thoroughness
 from cloudberth.errors import Unsupported
 from cloudberth.storage.storage import Storage
+
+# What the default run tries in part: every fourth case, another fourth on each rig (all in a thorough run).
+# What networks do is met by the client that all backends share: all of it on one rig of each dialect.
+ALL_FAULTS = {
+    "azure-blob@azurite",
+    "google-storage@fake-gcs",
+    "oci-storage@native-double",
+    "opendal@s3-ceph",
+    "s3@ceph",
+}
+# Odd keys one by one; all of them at once is another test. The server, or the backend, is another rig's too.
+SOME_KEYS = {"huawei-obs@ceph", "huawei-obs@double-v2", "opendal@s3-ceph"}
+EVERY = 4
 
 _servers = ExitStack()
 _running: dict[str, Running | BaseException] = {}
@@ -35,7 +50,9 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark what needs a server, and what a server is known to do wrong."""
+    """Mark what needs a server, what a server is known to do wrong, and what only a thorough run does."""
+    numbers: Counter[str] = Counter()
+    turns = {rig.id: turn for turn, rig in enumerate(all_rigs())}
     for item in items:
         call = getattr(item, "callspec", None)
         rig = call.params.get("rig") if call else None
@@ -49,9 +66,20 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         ]
         if rig.missing is not nothing_missing:
             item.add_marker(pytest.mark.server)
+        if is_tried_in_part(rig, item):
+            if (numbers[rig.id] + turns[rig.id]) % EVERY:
+                item.add_marker(thoroughness.MARK)
+            numbers[rig.id] += 1
         reason = known_exception(rig, item.name)
         if reason:
             item.add_marker(pytest.mark.xfail(reason=f"{rig.id}: {reason}", strict=True))
+
+
+def is_tried_in_part(rig: Rig, item: pytest.Item) -> bool:
+    """Whether a test is one of those of which a rig does a sample."""
+    if theme(item.path) == "faults":
+        return rig.id not in ALL_FAULTS
+    return rig.id in SOME_KEYS and item.name.startswith("test_a_key_is_kept_or_refused[")
 
 
 def known_exception(rig: Rig, name: str) -> str:

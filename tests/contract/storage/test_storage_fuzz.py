@@ -17,9 +17,10 @@ from cloudberth.storage.keys import checked_key
 from cloudberth.storage.options import Options
 from cloudberth.storage.storage import Storage
 from faults.fuzz_server import FuzzServer
+from thoroughness import examples
 
-KEYS = 350
-ANSWERS = 150
+KEYS = examples(350, 120)
+ANSWERS = examples(150, 40)
 IMPATIENT = Options(
     connect_timeout=2,
     read_timeout=0.3,

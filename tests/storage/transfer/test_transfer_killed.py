@@ -14,8 +14,11 @@ from pathlib import Path
 
 import pytest
 
+from thoroughness import examples
+
 DRIVER = Path(__file__).with_name("kill_driver.py")
-KILLS = 6
+KILLS = examples(6, 3)
+OBJECTS = examples(1500, 900)
 # What one commit a second can forget: what finished within it, and what was under way.
 _FORGETTABLE_SECONDS = 2.0
 
@@ -56,7 +59,7 @@ def test_killed_again_and_again(tmp_path: Path) -> None:
     source, target, state, notes = (tmp_path / name for name in ("source", "target", "state", "notes"))
     source.mkdir()
     target.mkdir()
-    fill(source, 1500)
+    fill(source, OBJECTS)
     command = [sys.executable, str(DRIVER), *map(str, (source, target, state, notes)), "0.012"]
     killed: list[float] = []
     while len(killed) < KILLS:
