@@ -35,15 +35,15 @@ class Chunking:
     sentences whatever paragraph they are from, ``parent-child`` finds small chunks and shows the larger ones
     that they are part of. max_tokens: of a chunk, or of a parent; a title or head of a table that is put in
     front is included. overlap_tokens: of text that a chunk repeats from the end of the one before, whole
-    sentences if they fit, else words; not across titles, tables, code or separators, and not for parents and
-    children. separators: texts that end a chunk wherever they stand, and are left out of it (Dify's
-    "segment identifier"). parent_mode: whether parents are paragraphs packed to max_tokens, or the whole
-    document. child_max_tokens: of a child.
+    sentences if they fit, else words; None: an eighth of max_tokens; not across titles, tables, code or
+    separators, and not for parents and children. separators: texts that end a chunk wherever they stand, and
+    are left out of it (Dify's "segment identifier"). parent_mode: whether parents are paragraphs packed to
+    max_tokens, or the whole document. child_max_tokens: of a child.
     """
 
     mode: Mode = "paragraph"
     max_tokens: int = 400
-    overlap_tokens: int = 50
+    overlap_tokens: int | None = None
     separators: tuple[str, ...] = ()
     parent_mode: ParentMode = "paragraph"
     child_max_tokens: int = 128
@@ -56,7 +56,7 @@ class Chunking:
             problem = f"parent_mode is one of {', '.join(get_args(ParentMode))}"
         elif not _LEAST <= self.max_tokens <= _MOST:
             problem = f"max_tokens is between {_LEAST} and {_MOST:,}"
-        elif not 0 <= self.overlap_tokens <= self.max_tokens // 2:
+        elif not 0 <= self.overlap <= self.max_tokens // 2:
             problem = "overlap_tokens is between 0 and half of max_tokens"
         elif not _LEAST <= self.child_max_tokens <= _MOST:
             problem = f"child_max_tokens is between {_LEAST} and {_MOST:,}"
@@ -64,6 +64,11 @@ class Chunking:
             problem = "a separator cannot be empty"
         if problem:
             raise InvalidInput(problem, where="chunking")
+
+    @property
+    def overlap(self) -> int:
+        """Tokens that a chunk repeats, at most."""
+        return self.max_tokens // 8 if self.overlap_tokens is None else self.overlap_tokens
 
     @classmethod
     def of(cls, values: Mapping[str, object]) -> Self:
@@ -75,6 +80,8 @@ class Chunking:
         if isinstance(known.get("separators"), list | tuple):
             known["separators"] = tuple(str(each) for each in cast(list[object], known["separators"]))
         for name in ("max_tokens", "overlap_tokens", "child_max_tokens"):
+            if name == "overlap_tokens" and known.get(name) is None:
+                continue
             if name in known and (not isinstance(known[name], int) or isinstance(known[name], bool)):
                 raise InvalidInput(f"{name} is a whole number", where="chunking")
         return cls(**known)  # type: ignore[arg-type]
@@ -128,7 +135,7 @@ def chunk(
         text,
         atoms_of(document, how.max_tokens, count, how.separators, whole_paragraphs=how.mode == "paragraph"),
         how.max_tokens,
-        how.overlap_tokens,
+        how.overlap,
         count,
     )
     return tuple(_chunk(text, each, at, count) for at, each in enumerate(packed))

@@ -19,6 +19,8 @@ _SAMPLE = 64 * 1024
 _CONTROL = re.compile(r"[\x00-\x08\x0e-\x1a\x1c-\x1f\x7f]")
 _MOST_CONTROL = 0.01
 _COMMON_HAN = 0.7
+_PLAIN = 0.9
+_FEWEST_PAIRS = 16
 # Of the encodings that charset-normalizer knows, those that people's files are in.
 _CANDIDATES = [
     "big5", "cp1250", "cp1251", "cp1252", "cp1253", "cp1254", "cp1256", "cp932", "cp949", "euc_jp", "euc_kr",
@@ -29,7 +31,7 @@ _CANDIDATES = [
 def decode(data: bytes, filename: str, declared: str = "") -> str:
     """The text of bytes. declared: the encoding that the file or its sender names; heeded when it fits.
 
-    A byte order mark says it; then what is declared; UTF-8; UTF-16 by its zeros; GB18030 when it makes common
+    A byte order mark says it; then what is declared; UTF-8; UTF-16 and GB18030 when it makes common
     Chinese characters; else what charset-normalizer finds most likely. InvalidInput when it is no text at
     all.
     """
@@ -51,11 +53,12 @@ def _decoded(data: bytes, declared: str) -> str | None:
         if text is not None:
             return text
     wide = _wide(data)
-    if wide:
-        return _strict(data, wide)
+    if wide is not None:
+        return wide
     chinese = _strict(data, "gb18030")
     if chinese is not None and _is_common_chinese(chinese):
-        return chinese
+        korean = _strict(data, "cp949") if _is_hangul(data) else None
+        return chinese if korean is None else korean
     return _most_likely(data)
 
 
@@ -77,17 +80,18 @@ def _strict(data: bytes, encoding: str) -> str | None:
         return None
 
 
-def _wide(data: bytes) -> str:
-    """UTF-16 without a mark: every other byte of ASCII, of spaces and line ends at least, is a zero."""
-    if len(data) % 2 or len(data) < 4:
-        return ""
-    sample = data[:_SAMPLE]
-    even, odd = sample[0::2].count(0), sample[1::2].count(0)
-    if odd > even * 4 and odd > len(sample) // 100:
-        return "utf-16-le"
-    if even > odd * 4 and even > len(sample) // 100:
-        return "utf-16-be"
-    return ""
+def _wide(data: bytes) -> str | None:
+    """UTF-16 without a mark: the byte order in which it is ASCII and common Chinese."""
+    if len(data) % 2 or len(data) < 8:
+        return None
+    for encoding in ("utf-16-le", "utf-16-be"):
+        sample = data[:_SAMPLE].decode(encoding, "replace")
+        plain = sum(
+            1 for letter in sample if " " <= letter <= "~" or letter in "\r\n\t" or _is_common(letter)
+        )
+        if plain >= _PLAIN * len(sample):
+            return _strict(data, encoding)
+    return None
 
 
 def _is_common_chinese(text: str) -> bool:
@@ -97,6 +101,15 @@ def _is_common_chinese(text: str) -> bool:
         return False
     common = sum(1 for letter in foreign if _is_common(letter))
     return common >= _COMMON_HAN * len(foreign)
+
+
+def _is_hangul(data: bytes) -> bool:
+    """Whether every pair of bytes is in the rows of KS X 1001 that hold Hangul; they are Han in GB 18030 too,
+    but hardly any Chinese text keeps to the first third of them.
+    """
+    leads = [lead for lead, _ in re.findall(rb"([\xa1-\xfe])([\xa1-\xfe])", data[:_SAMPLE])]
+    hangul = sum(1 for lead in leads if b"\xb0" <= lead <= b"\xc8")
+    return len(leads) >= _FEWEST_PAIRS and hangul >= 0.97 * len(leads)
 
 
 def _is_common(letter: str) -> bool:
@@ -112,7 +125,12 @@ def _is_common(letter: str) -> bool:
 
 def _most_likely(data: bytes) -> str | None:
     normalizer = late_import("charset_normalizer", extra="documents", needed_for="text that is not UTF-8")
-    best = normalizer.from_bytes(data[:_SAMPLE], cp_isolation=_CANDIDATES).best()
-    if best is None:
+    matches = list(normalizer.from_bytes(data[:_SAMPLE], cp_isolation=_CANDIDATES))
+    if not matches:
         return None
-    return data.decode(best.encoding, "replace")
+    # Equally likely ones come by their names, which puts Central before Western Europe.
+    best = matches[0]
+    equal = {
+        each.encoding for each in matches if (each.chaos, each.coherence) == (best.chaos, best.coherence)
+    }
+    return data.decode("cp1252" if "cp1252" in equal else best.encoding, "replace")

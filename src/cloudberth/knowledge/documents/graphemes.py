@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import unicodedata
 
+_LINE_ENDS = "\r\n"
 _JOINER = "\u200d"
 _TONES = range(0x1F3FB, 0x1F400)
 _FLAGS = range(0x1F1E6, 0x1F200)
@@ -22,8 +23,10 @@ def is_boundary(text: str, at: int) -> bool:
     if at <= 0 or at >= len(text):
         return True
     before, after = text[at - 1], text[at]
-    if after.isascii() and before.isascii():
+    if before in _LINE_ENDS or after in _LINE_ENDS:
         return not (before == "\r" and after == "\n")
+    if after.isascii() and before.isascii():
+        return True
     if after == _JOINER or before == _JOINER or unicodedata.category(after)[0] == "M":
         return False
     left, right = ord(before), ord(after)

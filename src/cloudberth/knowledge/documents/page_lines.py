@@ -54,7 +54,9 @@ def _trimmed(page: list[str], running: set[str]) -> list[str]:
             if _shape(page[at]) not in running:
                 break
             dropped.add(at)
-    return [line for at, line in enumerate(page) if at not in dropped]
+    kept = [line for at, line in enumerate(page) if at not in dropped]
+    # A page with nothing else on it (a form, the same on every page) keeps what it has.
+    return kept if any(line.strip() for line in kept) else page
 
 
 def _shape(line: str) -> str:

@@ -16,6 +16,8 @@ from cloudberth.knowledge.documents.tokens import CountTokens, is_cjk
 Span = tuple[int, int]
 Splitter = Callable[[str, int, int], Iterator[Span]]
 
+# Punctuation that no line begins with in Chinese and Japanese.
+_STAYS_BEHIND = frozenset("。，、；：！？…—）」』】》〉”’·％")
 _LINE = re.compile(r"[^\n]*\n+|[^\n]+")
 _CLAUSE = re.compile(r"[^，、,;:：—\n]*[，、,;:：—\n]+\s*|[^，、,;:：—\n]+")
 
@@ -77,7 +79,7 @@ def is_word_start(text: str, at: int) -> bool:
         return True
     if before.isspace():
         return True
-    if not (is_cjk(before) or is_cjk(after)):
+    if after in _STAYS_BEHIND or not (is_cjk(before) or is_cjk(after) or before in _STAYS_BEHIND):
         return False
     return is_boundary(text, at)
 
