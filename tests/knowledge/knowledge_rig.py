@@ -1,0 +1,94 @@
+"""A knowledge service for tests: embedded stores, letters for an embedder, quick leases."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from cloudberth.knowledge.model import Dataset, Document, DocumentStatus
+from cloudberth.knowledge.opening import open_knowledge
+from cloudberth.knowledge.service import Knowledge
+from cloudberth.knowledge.working import Pace, Worker
+
+QUICK = Pace(lease=2.0, idle=0.02, retry=0.05, longest=0.2, tidy=0.5)
+
+
+def opened(data: Path, **variables: str) -> Knowledge:
+    """A service on everything that is embedded; variables stand above that."""
+    return open_knowledge({"BERTH_KNOWLEDGE_EMBEDDING": "hash", **variables}, data)
+
+
+def work(knowledge: Knowledge, pace: Pace = QUICK) -> int:
+    """Do everything that may be done now; how many jobs it was."""
+    worker, count = Worker(knowledge.parts, pace), 0
+    while worker.run_one():
+        count += 1
+    return count
+
+
+def until(what: Callable[[], bool], seconds: float = 20.0) -> None:
+    """Wait for something to become true."""
+    end = time.monotonic() + seconds
+    while not what():
+        assert time.monotonic() < end, f"not within {seconds} s"
+        time.sleep(0.02)
+
+
+def settled(knowledge: Knowledge, dataset: Dataset) -> tuple[Document, ...]:
+    """All documents, when nothing happens to any of them any more."""
+    return tuple(each for each in knowledge.documents(dataset.id, size=200).items if each.is_settled)
+
+
+def is_quiet(knowledge: Knowledge) -> bool:
+    """Whether no job is left."""
+    return knowledge.jobs().total == 0
+
+
+def text_of(number: int, topic: str = "ferries") -> bytes:
+    """A small document that nothing else is like."""
+    return (
+        f"# Notes {number}\n\nThis is about {topic}, number {number}.\n\n"
+        f"## Times\n\nThe boat {number} leaves at {number % 24}:15 from pier {number}. It is punctual.\n\n"
+        f"## 中文\n\n第{number}号渡轮从{number}号码头出发，非常准时。\n"
+    ).encode()
+
+
+def vector_ids(knowledge: Knowledge, dataset: Dataset) -> set[str]:
+    """Everything that the vector store has of a dataset; its collection is made with the first document."""
+    collection = knowledge.dataset(dataset.id).collection
+    store = knowledge.parts.vectors.store
+    return set(knowledge.parts.vectors.ids(collection)) if store.exists(collection) else set()
+
+
+def whole(knowledge: Knowledge, dataset: Dataset) -> None:
+    """Assert that store and tables say the same, and that no original is kept that no document has."""
+    assert vector_ids(knowledge, dataset) == set(knowledge.parts.chunks.current_ids(dataset.id))
+    keys = {info.key for info in knowledge.parts.originals.storage.list(f"knowledge/{dataset.id}/")}
+    with knowledge.parts.database.connection() as connection:
+        rows = connection.rows(
+            "SELECT content_key FROM knowledge_documents WHERE dataset_id = ?", (dataset.id,)
+        )
+        uploads = connection.rows("SELECT content_key FROM knowledge_uploads")
+        strays = connection.rows(
+            "SELECT c.id FROM knowledge_chunks c LEFT JOIN knowledge_documents d ON d.id = c.document_id"
+            " AND d.generation = c.generation WHERE d.id IS NULL"
+        )
+    assert keys == {row[0] for row in rows}
+    assert not uploads
+    assert not strays
+
+
+def ready(document: Document) -> bool:
+    return document.status is DocumentStatus.READY
+
+
+def environment(data: Path, **variables: str) -> Mapping[str, str]:
+    """For processes of their own."""
+    return {
+        "BERTH_KNOWLEDGE_EMBEDDING": "hash",
+        "BERTH_KNOWLEDGE_DATA": str(data),
+        "BERTH_KNOWLEDGE_LEASE": "2",
+        "BERTH_KNOWLEDGE_RETRY": "0.1",
+        **variables,
+    }
