@@ -15,7 +15,23 @@ if TYPE_CHECKING:
 
 # type (Dify's VECTOR_STORE) → module:Class
 BACKENDS = {
+    "alibabacloud_mysql": "cloudberth.vector.alibabacloud_mysql:AlibabaCloudMySql",
+    "analyticdb": "cloudberth.vector.analyticdb:AnalyticDb",
+    "chroma": "cloudberth.vector.chroma:Chroma",
+    "hologres": "cloudberth.vector.hologres:Hologres",
     "local": "cloudberth.vector.local:Local",
+    "mariadb": "cloudberth.vector.mariadb:MariaDb",
+    "matrixone": "cloudberth.vector.matrixone:MatrixOne",
+    "oceanbase": "cloudberth.vector.oceanbase:OceanBase",
+    "opengauss": "cloudberth.vector.opengauss:OpenGauss",
+    "pgembed": "cloudberth.vector.pgembed:PgEmbed",
+    "pgvecto-rs": "cloudberth.vector.pgvecto_rs:PgvectoRs",
+    "pgvector": "cloudberth.vector.pgvector:PgVector",
+    "qdrant": "cloudberth.vector.qdrant:Qdrant",
+    "relyt": "cloudberth.vector.relyt:Relyt",
+    "seekdb": "cloudberth.vector.seekdb:SeekDb",
+    "tidb_vector": "cloudberth.vector.tidb_vector:TiDbVector",
+    "vastbase": "cloudberth.vector.vastbase:Vastbase",
 }
 
 _REGISTRY: Registry[OpenableVectorBackend] = Registry(

@@ -1,0 +1,92 @@
+"""Vectors on the wire: pgvector's binary form, and text for stores whose binary form is not known."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from cloudberth.vector.contract import Vector
+
+
+class BinaryParameter:
+    """A value that is sent as it is, in binary, as of a type. oid: the type's number on this server."""
+
+    __slots__ = ("data", "oid")
+
+    def __init__(self, oid: int, data: bytes) -> None:
+        self.oid = oid
+        self.data = data
+
+
+def teach(connection: Any, psycopg: Any) -> None:
+    """Let a connection send `BinaryParameter`s."""
+    connection.adapters.register_dumper(BinaryParameter, _dumper(psycopg))
+
+
+@cache
+def _dumper(psycopg: Any) -> type[Any]:
+    class ParameterDumper(psycopg.adapt.Dumper):  # type: ignore[misc]
+        """One dumper serves one type: the driver asks for its key, then for the dumper of that key."""
+
+        format = psycopg.pq.Format.BINARY
+
+        def __init__(self, cls: type, context: Any = None) -> None:
+            super().__init__(cls, context)
+            self._context = context
+
+        def get_key(self, obj: BinaryParameter, format: Any) -> Any:
+            return (self.cls, obj.oid)
+
+        def upgrade(self, obj: BinaryParameter, format: Any) -> Any:
+            found = type(self)(self.cls, self._context)
+            found.oid = obj.oid
+            return found
+
+        def dump(self, obj: BinaryParameter) -> bytes:
+            return obj.data
+
+    return ParameterDumper
+
+
+def one(vector: Vector) -> bytes:
+    """A vector in pgvector's form: two numbers of 16 bits (dimension, unused), then the float32s."""
+    return len(vector).to_bytes(2, "big") + b"\0\0" + vector.astype(">f4").tobytes()
+
+
+def many(vectors: Sequence[Vector], oid: int) -> bytes:
+    """A one-dimensional array of vectors, of the same dimension each. oid: of one vector's type."""
+    import numpy
+
+    dimension = len(vectors[0])
+    rows = numpy.empty(
+        len(vectors),
+        dtype=[("length", ">i4"), ("dimension", ">u2"), ("unused", ">u2"), ("numbers", ">f4", (dimension,))],
+    )
+    rows["length"] = 4 + 4 * dimension
+    rows["dimension"] = dimension
+    rows["unused"] = 0
+    rows["numbers"] = numpy.stack(vectors)
+    head = numpy.array([1, 0, oid, len(vectors), 1], dtype=">i4")
+    return head.tobytes() + rows.tobytes()
+
+
+def of_binary(data: bytes) -> Vector:
+    """What `vector_send` gave."""
+    import numpy
+
+    return numpy.frombuffer(data, dtype=">f4", offset=4).astype(numpy.float32)
+
+
+def as_text(vector: Vector, open_close: str) -> str:
+    """``[1.5,-2.0]``: the shortest text of each float32, which reads back as the same number."""
+    return open_close[0] + ",".join(vector.astype("U32").tolist()) + open_close[1]
+
+
+def of_text(text: str) -> Vector:
+    """A vector from its text, of either kind of brackets."""
+    import numpy
+
+    inner = text.strip()[1:-1]
+    return numpy.array(inner.split(",") if inner else [], dtype=numpy.float32)

@@ -1,0 +1,25 @@
+"""Rigs of `analyticdb` in SQL mode: PostgreSQL with FastANN's operators. Not proved: index, zhparser."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from vector_rig import Proof, Rig, Running
+from vector_servers import postgres
+
+
+@contextmanager
+def _start(folder: Path) -> Iterator[Running]:
+    server = postgres.server()
+    # The name is fixed; the adapter makes the schema itself.
+    server.execute("postgres", "CREATE DATABASE knowledgebase")
+    try:
+        server.execute("knowledgebase", *postgres.ARRAYS)
+        yield Running(location=postgres.location("analyticdb", "dify", vendor_ddl=False))
+    finally:
+        server.execute("postgres", "DROP DATABASE IF EXISTS knowledgebase WITH (FORCE)")
+
+
+RIGS = (Rig("analyticdb-sql@postgres18", "analyticdb", Proof.STAND_IN, _start, postgres.missing),)
