@@ -14,10 +14,11 @@ from cloudberth.cost.model import Estimate
 from cloudberth.cost.quantities.registry import free, priced
 from cloudberth.cost.usage import Usage
 from shared_rehearsals import plan_of
+from thoroughness import with_thorough
 
 ROOT = Path(__file__).resolve().parents[2]
 MODULES = ROOT / "src" / "cloudberth" / "terraform"
-EXAMPLES = sorted((ROOT / "examples").glob("*.yaml"))
+EXAMPLES = sorted((ROOT / "examples").glob("*-*.yaml"))
 RESOURCE = re.compile(r'^resource\s+"([a-z0-9_]+)"', re.MULTILINE)
 
 
@@ -78,7 +79,7 @@ def test_every_example_is_priced_whole(example: Path) -> None:
 
 
 @pytest.mark.terraform
-@pytest.mark.parametrize("size", ["small", "medium", "large"])
+@pytest.mark.parametrize("size", with_thorough(["large"], ["small", "medium"]))
 @pytest.mark.parametrize("cloud", sorted(BEST_KNOWN))
 def test_fixed_costs_are_known_in_the_best_known_region(cloud: str, size: str, tmp_path: Path) -> None:
     region, least = BEST_KNOWN[cloud]

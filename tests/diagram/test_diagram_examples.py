@@ -15,6 +15,7 @@ from cloudberth.infra.diagram import draw, picture_of
 from cloudberth.infra.diagram.model import Role, Traffic
 from cloudberth.infra.plan import Plan
 from shared_rehearsals import plan_of
+from thoroughness import with_thorough
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 NAMES = ("dify-aws", "dify-aws-medium", "dify-aws-large", "custom-aws", "dify-azure", "dify-google")
@@ -107,7 +108,7 @@ def test_the_small_example_shows_plain_http_and_one_of_each() -> None:
 
 
 @pytest.mark.parametrize("cloud", REGIONS)
-@pytest.mark.parametrize("words", [MEDIUM, LARGE], ids=["medium", "large"])
+@pytest.mark.parametrize("words", with_thorough([LARGE], [MEDIUM]), ids=["large", "medium"])
 def test_larger_sizes_on_other_clouds_are_laid_out_and_known(cloud: str, words: str) -> None:
     picture = picture_of(of_size(cloud, words))
     layout = check(picture)

@@ -16,9 +16,10 @@ from cloudberth.findings.model import Finding, Severity
 from cloudberth.findings.review import review
 from cloudberth.infra.plan import Plan, Resource
 from shared_rehearsals import plan_of
+from thoroughness import with_thorough
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
-NAMES = sorted(file.name for file in EXAMPLES.glob("*.yaml"))
+NAMES = sorted(file.name for file in EXAMPLES.glob("*-*.yaml"))
 # All that the review may say about an example, and when it is true. Each is a choice that the file makes.
 TRUE_WHEN: dict[str, Callable[[Deployment], bool]] = {
     "alarms.no-recipient": lambda d: d.alarms.enabled and not d.alarms.emails,
@@ -76,7 +77,7 @@ def test_few_and_true_findings(name: str) -> None:
     assert set(found) == {rule for rule, holds in TRUE_WHEN.items() if holds(deployment)}, found
 
 
-@pytest.mark.parametrize("size", ["medium", "large"])
+@pytest.mark.parametrize("size", with_thorough(["large"], ["medium"]))
 @pytest.mark.parametrize("cloud", ["azure", "google"])
 def test_few_and_true_findings_at_every_size(cloud: str, size: str, tmp_path: Path) -> None:
     file = tmp_path / "berth.yaml"

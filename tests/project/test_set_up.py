@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from small_checkout import BUILD, Checkout, finish, make_checkout, repack
+from thoroughness import with_thorough
 
 pytestmark = pytest.mark.slow
 
@@ -68,7 +69,7 @@ def test_a_change_of_the_lock_is_noticed(checkout: Checkout) -> None:
     assert "1/1 this checkout" in renamed.err, "only the package itself has to be installed again"
 
 
-@pytest.mark.parametrize("layer", ["python", "runtime", "package"])
+@pytest.mark.parametrize("layer", with_thorough(["runtime"], ["python", "package"]))
 def test_a_killed_set_up_heals(checkout: Checkout, layer: str) -> None:
     """The pip that is left over may still write; the next run waits for it and starts over."""
     assert checkout.kill_when_begun(layer).code == -signal.SIGKILL

@@ -26,6 +26,62 @@ def planned(folder: Path, **changes: Any) -> Plan:
     return rehearse_plan(workspace(folder, **changes))
 
 
+LIFECYCLE = [
+    {"prefix": "uploads/", "after_days": 60, "tier": "infrequent", "min_size_kb": 128},
+    {"prefix": "old/", "after_days": 90, "tier": "archive-instant", "min_size_kb": 0},
+    {"prefix": "", "after_days": 180, "tier": "archive", "min_size_kb": 256},
+]
+IMAGES = [
+    "123456789012.dkr.ecr.eu-west-1.amazonaws.com/docker-hub/example/shop:2.0",
+    "docker.io/example/web:1",
+]
+SEVERAL: dict[str, Any] = {
+    "domain": {"name": "shop.example.com", "zone": "example.com"},
+    "access": {"allowed_cidrs": ["203.0.113.0/24", "2001:db8::/32"]},
+    "network": {"zones": 3, "nat": "per-zone"},
+    "database": {"engine": "aurora", "machine_type": "db.serverless", "multi_zone": True, "max_capacity": 8},
+    "storage": {"lifecycle": LIFECYCLE},
+    "compute": {
+        "app": {
+            "machine_types": ["m7g.large", "m6g.large"],
+            "min": 2,
+            "max": 6,
+            "on_demand": 1,
+            "spot_percent": 70,
+        },
+        "schedules": [
+            {"name": "night", "cron": "0 20 * * *", "min": 0, "max": 1, "time_zone": "Europe/Berlin"}
+        ],
+    },
+    "stack": {**STACK, "images": IMAGES, "queue": {"database": 1, "names": ["celery"]}},
+}
+"""Wishes that have nothing to do with one another, so one plan shows what becomes of each."""
+
+
+@pytest.fixture(scope="module")
+def plain(tmp_path_factory: pytest.TempPathFactory) -> Plan:
+    """Without a wish."""
+    return planned(tmp_path_factory.mktemp("plain") / "workspace")
+
+
+@pytest.fixture(scope="module")
+def several(tmp_path_factory: pytest.TempPathFactory) -> Plan:
+    """With SEVERAL."""
+    return planned(tmp_path_factory.mktemp("several") / "workspace", **SEVERAL)
+
+
+@pytest.fixture(scope="module")
+def distributed(tmp_path_factory: pytest.TempPathFactory) -> Plan:
+    """Behind a CDN, with endpoints in place of a gateway, and watched by nobody."""
+    return planned(
+        tmp_path_factory.mktemp("distributed") / "workspace",
+        cdn={"enabled": True, "paths": ["/static/*"]},
+        network={"nat": "none", "endpoints": ["secretsmanager", "ecr.api"]},
+        alarms={"enabled": False},
+        budget=None,
+    )
+
+
 def counted(plan: Plan) -> Counter[str]:
     return Counter(resource.type for resource in plan.managed())
 
@@ -37,26 +93,26 @@ def one(plan: Plan, address: str) -> Any:
 
 
 class TestWayIn:
-    def test_without_a_domain_there_is_plain_http_and_the_plan_says_so(self, folder: Path) -> None:
-        plan = planned(folder)
-        assert one(plan, "module.balancer.aws_lb_listener.http[0]").get("default_action.0.type") == "forward"
-        assert "aws_acm_certificate" not in counted(plan)
+    def test_without_a_domain_there_is_plain_http_and_the_plan_says_so(self, plain: Plan) -> None:
+        assert one(plain, "module.balancer.aws_lb_listener.http[0]").get("default_action.0.type") == "forward"
+        assert "aws_acm_certificate" not in counted(plain)
         ports = {
             rule.get("from_port")
-            for rule in plan.of_type("aws_vpc_security_group_ingress_rule")
+            for rule in plain.of_type("aws_vpc_security_group_ingress_rule")
             if rule.get("cidr_ipv4") == "0.0.0.0/0"
         }
         assert ports == {80}
 
-    def test_with_a_zone_http_redirects_and_the_certificate_is_proved_there(self, folder: Path) -> None:
-        plan = planned(folder, domain={"name": "shop.example.com", "zone": "example.com"})
-        redirect = one(plan, "module.balancer.aws_lb_listener.redirect[0]")
+    def test_with_a_zone_http_redirects_and_the_certificate_is_proved_there(self, several: Plan) -> None:
+        redirect = one(several, "module.balancer.aws_lb_listener.redirect[0]")
         assert redirect.get("default_action.0.redirect.0.status_code") == "HTTP_301"
-        https = one(plan, "module.balancer.aws_lb_listener.https[0]")
+        https = one(several, "module.balancer.aws_lb_listener.https[0]")
         assert https.get("ssl_policy").startswith("ELBSecurityPolicy-TLS13-1-2")
-        assert counted(plan)["aws_acm_certificate_validation"] == 1
-        assert one(plan, 'module.balancer.aws_route53_record.address["A"]').get("name") == "shop.example.com"
-        assert plan.outputs["address"] == "https://shop.example.com"
+        assert counted(several)["aws_acm_certificate_validation"] == 1
+        assert (
+            one(several, 'module.balancer.aws_route53_record.address["A"]').get("name") == "shop.example.com"
+        )
+        assert several.outputs["address"] == "https://shop.example.com"
 
     def test_with_a_certificate_alone_the_record_is_the_user_s(self, folder: Path) -> None:
         arn = "arn:aws:acm:eu-central-1:123456789012:certificate/0f1e2d3c-4b5a-6978-8796-a5b4c3d2e1f0"
@@ -69,27 +125,29 @@ class TestWayIn:
         with pytest.raises(Rejected, match=r"domain\.certificate must be in the region"):
             planned(folder, domain={"name": "shop.example.com", "certificate": arn})
 
-    def test_an_allow_list_lets_the_machines_themselves_in(self, folder: Path) -> None:
-        plan = planned(folder, access={"allowed_cidrs": ["203.0.113.0/24", "2001:db8::/32"]})
-        rules = plan.of_type("aws_vpc_security_group_ingress_rule")
+    def test_an_allow_list_lets_the_machines_themselves_in(self, several: Plan) -> None:
+        rules = several.of_type("aws_vpc_security_group_ingress_rule")
         described = {rule.get("description") for rule in rules if rule.name.startswith("balancer_")}
         assert described == {"Users", "The deployment's own machines"}
-        assert one(plan, "module.balancer.aws_lb.this").get("ip_address_type") == "dualstack"
+        assert one(several, "module.balancer.aws_lb.this").get("ip_address_type") == "dualstack"
 
 
 class TestCdn:
-    def test_without_a_domain_its_own_name_brings_tls(self, folder: Path) -> None:
-        plan = planned(folder, cdn={"enabled": True, "paths": ["/static/*"]})
-        distribution = one(plan, "module.cdn[0].aws_cloudfront_distribution.this")
+    def test_without_a_domain_its_own_name_brings_tls(self, distributed: Plan) -> None:
+        distribution = one(distributed, "module.cdn[0].aws_cloudfront_distribution.this")
         assert distribution.get("viewer_certificate.0.cloudfront_default_certificate") is True
         assert [b["path_pattern"] for b in distribution.get("ordered_cache_behavior")] == ["/static/*"]
         assert {e["error_caching_min_ttl"] for e in distribution.get("custom_error_response")} == {0}
         # Only CloudFront comes in, on one port: its list fills 55 of the 60 rules of a group.
         assert not [
-            r for r in plan.of_type("aws_vpc_security_group_ingress_rule") if r.name == "balancer_public"
+            r
+            for r in distributed.of_type("aws_vpc_security_group_ingress_rule")
+            if r.name == "balancer_public"
         ]
         assert (
-            one(plan, "module.network.aws_vpc_security_group_ingress_rule.balancer_cdn[0]").get("from_port")
+            one(distributed, "module.network.aws_vpc_security_group_ingress_rule.balancer_cdn[0]").get(
+                "from_port"
+            )
             == 80
         )
 
@@ -140,18 +198,16 @@ class TestNetwork:
         }
         assert one(plan, "module.balancer.aws_lb.this").get("subnets") == ["subnet-0p1", "subnet-0p2"]
 
-    def test_data_subnets_have_no_way_out(self, folder: Path) -> None:
-        plan = planned(folder, network={"zones": 3, "nat": "per-zone"})
-        count = counted(plan)
+    def test_data_subnets_have_no_way_out(self, several: Plan) -> None:
+        count = counted(several)
         assert (count["aws_nat_gateway"], count["aws_subnet"]) == (3, 9)
-        assert {route.name for route in plan.of_type("aws_route")} == {"public", "private"}
-        ranges = sorted(subnet.get("cidr_block") for subnet in plan.of_type("aws_subnet"))
+        assert {route.name for route in several.of_type("aws_route")} == {"public", "public_ipv6", "private"}
+        ranges = sorted(subnet.get("cidr_block") for subnet in several.of_type("aws_subnet"))
         assert ranges[0] == "10.40.0.0/19"
         assert len(set(ranges)) == 9
 
-    def test_endpoints_take_the_place_of_a_gateway(self, folder: Path) -> None:
-        plan = planned(folder, network={"nat": "none", "endpoints": ["secretsmanager", "ecr.api"]})
-        count = counted(plan)
+    def test_endpoints_take_the_place_of_a_gateway(self, distributed: Plan) -> None:
+        count = counted(distributed)
         assert (count["aws_nat_gateway"], count["aws_eip"], count["aws_vpc_endpoint"]) == (0, 0, 3)
 
 
@@ -170,29 +226,16 @@ class TestStores:
         with pytest.raises(Rejected, match="hosst"):
             planned(folder, environment="HOST=${database.hosst}\n")
 
-    def test_aurora_has_a_reader_in_another_zone(self, folder: Path) -> None:
-        database = {
-            "engine": "aurora",
-            "machine_type": "db.serverless",
-            "multi_zone": True,
-            "max_capacity": 8,
-        }
-        plan = planned(folder, database=database)
-        assert {r.key for r in plan.of_type("aws_rds_cluster_instance")} == {"1", "2"}
-        cluster = one(plan, "module.database[0].aws_rds_cluster.this[0]")
+    def test_aurora_has_a_reader_in_another_zone(self, several: Plan) -> None:
+        assert {r.key for r in several.of_type("aws_rds_cluster_instance")} == {"1", "2"}
+        cluster = one(several, "module.database[0].aws_rds_cluster.this[0]")
         assert cluster.get("serverlessv2_scaling_configuration.0.max_capacity") == 8
-        alarms = {r.key for r in plan.of_type("aws_cloudwatch_metric_alarm")}
+        alarms = {r.key for r in several.of_type("aws_cloudwatch_metric_alarm")}
         assert "database-capacity" in alarms
         assert "database-storage" not in alarms
 
-    def test_lifecycle_rules_filter_by_what_is_given(self, folder: Path) -> None:
-        rules = [
-            {"prefix": "uploads/", "after_days": 60, "tier": "infrequent", "min_size_kb": 128},
-            {"prefix": "old/", "after_days": 90, "tier": "archive-instant", "min_size_kb": 0},
-            {"prefix": "", "after_days": 180, "tier": "archive", "min_size_kb": 256},
-        ]
-        plan = planned(folder, storage={"lifecycle": rules})
-        found = one(plan, "module.storage.aws_s3_bucket_lifecycle_configuration.this").get("rule")
+    def test_lifecycle_rules_filter_by_what_is_given(self, several: Plan) -> None:
+        found = one(several, "module.storage.aws_s3_bucket_lifecycle_configuration.this").get("rule")
         filters = [rule["filter"][0] for rule in found[1:]]
         assert (filters[0]["and"][0]["prefix"], filters[0]["and"][0]["object_size_greater_than"]) == (
             "uploads/",
@@ -208,64 +251,48 @@ class TestStores:
 
 
 class TestMachines:
-    def test_private_images_bring_the_right_to_pull_them_and_no_others(self, folder: Path) -> None:
-        images = [
-            "123456789012.dkr.ecr.eu-west-1.amazonaws.com/docker-hub/example/shop:2.0",
-            "docker.io/example/web:1",
-        ]
-        plan = planned(folder, stack={**STACK, "images": images})
-        policy = json.loads(one(plan, 'module.compute.aws_iam_role_policy.registry["app"]').get("policy"))
+    def test_private_images_bring_the_right_to_pull_them_and_no_others(self, several: Plan) -> None:
+        policy = json.loads(one(several, 'module.compute.aws_iam_role_policy.registry["app"]').get("policy"))
         assert policy["Statement"][1]["Resource"] == [
             "arn:aws:ecr:eu-west-1:123456789012:repository/docker-hub/example/shop"
         ]
 
-    def test_public_images_need_no_right(self, folder: Path) -> None:
-        plan = planned(folder)
-        assert not [r for r in plan.of_type("aws_iam_role_policy") if r.name == "registry"]
+    def test_public_images_need_no_right(self, plain: Plan) -> None:
+        assert not [r for r in plain.of_type("aws_iam_role_policy") if r.name == "registry"]
 
-    def test_spot_and_schedules(self, folder: Path) -> None:
-        app = {
-            "machine_types": ["m7g.large", "m6g.large"],
-            "min": 2,
-            "max": 6,
-            "on_demand": 1,
-            "spot_percent": 70,
-        }
-        night = {"name": "night", "cron": "0 20 * * *", "min": 0, "max": 1, "time_zone": "Europe/Berlin"}
-        plan = planned(folder, compute={"app": app, "schedules": [night]})
-        group = one(plan, "module.compute.aws_autoscaling_group.app")
+    def test_spot_and_schedules(self, several: Plan) -> None:
+        group = one(several, "module.compute.aws_autoscaling_group.app")
         spread = group.get("mixed_instances_policy.0.instances_distribution.0")
         assert (spread["on_demand_base_capacity"], spread["on_demand_percentage_above_base_capacity"]) == (
             1,
             30,
         )
         assert group.get("capacity_rebalance") is True
-        schedule = one(plan, 'module.compute.aws_autoscaling_schedule.this["night"]')
+        schedule = one(several, 'module.compute.aws_autoscaling_schedule.this["night"]')
         assert (schedule.get("min_size"), schedule.get("desired_capacity")) == (0, -1)
         # A group that a schedule empties must not ring for being empty.
-        assert "app-down" not in {r.key for r in plan.of_type("aws_cloudwatch_metric_alarm")}
+        assert "app-down" not in {r.key for r in several.of_type("aws_cloudwatch_metric_alarm")}
 
-    def test_the_stateful_machine_is_never_two(self, folder: Path) -> None:
-        plan = planned(folder)
-        group = one(plan, "module.compute.aws_autoscaling_group.stateful")
+    def test_the_stateful_machine_is_never_two(self, plain: Plan) -> None:
+        group = one(plain, "module.compute.aws_autoscaling_group.stateful")
         assert (group.get("min_size"), group.get("max_size")) == (1, 1)
         assert group.get("instance_maintenance_policy.0.max_healthy_percentage") == 100
-        volume = one(plan, "module.compute.aws_ebs_volume.data")
+        volume = one(plain, "module.compute.aws_ebs_volume.data")
         assert (volume.get("encrypted"), volume.get("final_snapshot")) == (True, True)
 
 
 class TestWatching:
-    def test_alarms_and_budget_can_be_left_out(self, folder: Path) -> None:
-        plan = planned(folder, alarms={"enabled": False}, budget=None)
-        assert not {"aws_sns_topic", "aws_cloudwatch_metric_alarm", "aws_budgets_budget"} & set(counted(plan))
-        assert plan.outputs["dashboard"] == ""
-        said = " ".join(plan.outputs["missing"] or ())
+    def test_alarms_and_budget_can_be_left_out(self, distributed: Plan) -> None:
+        assert not {"aws_sns_topic", "aws_cloudwatch_metric_alarm", "aws_budgets_budget"} & set(
+            counted(distributed)
+        )
+        assert distributed.outputs["dashboard"] == ""
+        said = " ".join(distributed.outputs["missing"] or ())
         assert "No alarms" in said
         assert "No budget" in said
 
-    def test_a_queue_is_watched_where_there_is_one(self, folder: Path) -> None:
-        plan = planned(folder, stack={**STACK, "queue": {"database": 1, "names": ["celery"]}})
-        alarm = one(plan, 'module.alarms[0].aws_cloudwatch_metric_alarm.this["queue"]')
+    def test_a_queue_is_watched_where_there_is_one(self, several: Plan) -> None:
+        alarm = one(several, 'module.alarms[0].aws_cloudwatch_metric_alarm.this["queue"]')
         assert (alarm.get("namespace"), alarm.get("metric_name"), alarm.get("threshold")) == (
             "Cloudberth",
             "QueueDepth",
