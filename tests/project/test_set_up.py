@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from small_checkout import BUILD, Checkout, finish, make_checkout, repack
+
 from thoroughness import with_thorough
 
 pytestmark = pytest.mark.slow
