@@ -28,6 +28,23 @@ CERTIFICATE = (
 )
 
 
+SEVERAL = f"""\
+size: medium
+domain: {{name: dify.example.com, zone: example.com, certificate: {CERTIFICATE}}}
+access: {{waf: true, idle_timeout_seconds: 900}}
+compute:
+  schedules:
+    - {{name: evening, cron: "30 20 * * MON,FRI-SAT", min: 1, max: 2, time_zone: Europe/Berlin}}
+    - {{name: morning, cron: "0 7 * * *", min: 2, max: 4}}
+storage:
+  lifecycle:
+    - {{prefix: upload_files/, after_days: 30, tier: infrequent}}
+    - {{prefix: upload_files/, after_days: 90, tier: archive-instant}}
+tags: {{team: platform}}
+"""
+# Wishes that have nothing to do with one another, so one plan shows what becomes of each.
+
+
 def deployment(text: str = "") -> Deployment:
     return load_text(BASE + text, environment={})
 
@@ -119,10 +136,7 @@ def test_without_a_domain_there_is_plain_http() -> None:
 
 
 def test_a_certificate_of_ones_own() -> None:
-    plan = planned(
-        f"domain: {{name: dify.example.com, zone: example.com, certificate: {CERTIFICATE}}}\n"
-        "access: {waf: true, idle_timeout_seconds: 900}\n",
-    )
+    plan = planned(SEVERAL)
     gateway = only(plan, "azurerm_application_gateway")
     assert (
         gateway["ssl_certificate"][0]["key_vault_secret_id"]
@@ -177,11 +191,7 @@ def test_machines_are_let_in_by_the_gateway_and_each_other_alone() -> None:
 
 
 def test_spot_mix_and_schedules() -> None:
-    plan = planned(
-        "size: medium\ncompute:\n  schedules:\n"
-        '    - {name: evening, cron: "30 20 * * MON,FRI-SAT", min: 1, max: 2, time_zone: Europe/Berlin}\n'
-        '    - {name: morning, cron: "0 7 * * *", min: 2, max: 4}\n',
-    )
+    plan = planned(SEVERAL)
     group = only(plan, "azurerm_orchestrated_virtual_machine_scale_set")
     assert group["priority"] == "Spot"
     assert group["priority_mix"] == [{"base_regular_count": 1, "regular_percentage_above_base": 50}]
@@ -196,10 +206,7 @@ def test_spot_mix_and_schedules() -> None:
 
 
 def test_lifecycle_and_tiers() -> None:
-    plan = planned(
-        "storage:\n  lifecycle:\n    - {prefix: upload_files/, after_days: 30, tier: infrequent}\n"
-        "    - {prefix: upload_files/, after_days: 90, tier: archive-instant}\n",
-    )
+    plan = planned(SEVERAL)
     _, cool, cold = only(plan, "azurerm_storage_management_policy")["rule"]
     assert cool["filters"][0]["prefix_match"] == ["files/upload_files/"]
     assert cool["actions"][0]["base_blob"][0]["tier_to_cool_after_days_since_modification_greater_than"] == 30
@@ -234,8 +241,8 @@ def test_an_application_without_stores() -> None:
 
 
 def test_everything_with_tags_carries_those_of_the_deployment() -> None:
-    plan = planned("tags: {team: platform}\n")
-    tagged = [r for r in plan.resources if "tags" in r.values]
+    plan = planned(SEVERAL)
+    tagged = [r for r in plan.resources if "tags" in r.values and not r.data]
     assert len(tagged) > 80
     for resource in tagged:
         assert resource.values["tags"]["Deployment"] == "dify", resource.address
