@@ -56,20 +56,20 @@ class Row:
         return sum(cell[outcome] for cell in self.cells.values() for outcome in outcomes)
 
 
-def rows_of(stats: Mapping[str, Iterable[Any]]) -> list[Row]:
+def rows_of(stats: Mapping[str, Iterable[Any]], suite: str = "storage") -> list[Row]:
     """From the reports of a run, by outcome. Tests of other suites are left out."""
     rows: dict[str, Row] = {}
     for outcome, reports in stats.items():
         for report in reports:
             said = getattr(report, "user_properties", ())
             properties = dict(said)
-            if "storage rig" not in properties or outcome not in SIGNS:
+            if f"{suite} rig" not in properties or outcome not in SIGNS:
                 continue
-            rig = properties["storage rig"]
-            row = rows.setdefault(rig, Row(rig, properties["storage type"], properties["storage proof"]))
-            cell = row.cells.setdefault(properties["storage theme"], Counter())
+            rig = properties[f"{suite} rig"]
+            row = rows.setdefault(rig, Row(rig, properties[f"{suite} type"], properties[f"{suite} proof"]))
+            cell = row.cells.setdefault(properties[f"{suite} theme"], Counter())
             cell[outcome] += 1
-            refused = {value for name, value in said if name == "storage unsupported"}
+            refused = {value for name, value in said if name == f"{suite} unsupported"}
             cell["unsupported"] += bool(refused)
             row.refused |= {shown(name) for name in refused}
             if outcome == "xfailed":
@@ -110,11 +110,11 @@ def shown(name: str) -> str:
     return re.sub(r"[`|;<>*\[\]]", lambda match: f"\\x{ord(match[0]):02x}", plain)
 
 
-def document(rows: Sequence[Row]) -> str:
-    """docs/reference/storage-support.md."""
+def document(rows: Sequence[Row], introduction: str = INTRODUCTION) -> str:
+    """docs/reference/storage-support.md, or that of another suite."""
     themes = themes_of(rows)
     parts = [
-        INTRODUCTION,
+        introduction,
         f"| rig | proved | {' | '.join(themes)} |",
         "|---|---" + "|---" * len(themes) + "|",
     ]
