@@ -1,4 +1,4 @@
-"""Chunks: nothing is lost, limits hold, what is repeated is what was there, and people would cut there too."""
+"""Chunks: nothing is lost, limits hold, what is repeated was there, and people would cut there too."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from cloudberth.errors import InvalidInput
 from cloudberth.knowledge.documents import Block, BlockKind, Chunk, Chunking, Document, chunk, estimate_tokens
 from cloudberth.knowledge.documents.graphemes import is_boundary
 from cloudberth.knowledge.documents.pieces import is_word_start
+from thoroughness import examples
 
 PIECES = [
     "The quick brown fox jumps over the lazy dog. ",
@@ -65,7 +66,7 @@ def shown(document: Document, chunks: list[Chunk]) -> str:
     )
 
 
-@settings(max_examples=150)
+@settings(max_examples=examples(500, 80))
 @given(documents(), hows)
 def test_nothing_is_lost_and_limits_hold(document: Document, how: Chunking) -> None:
     chunks = chunk(document, how)
@@ -83,7 +84,7 @@ def test_nothing_is_lost_and_limits_hold(document: Document, how: Chunking) -> N
     assert chunks == chunk(document, how)
 
 
-@settings(max_examples=100)
+@settings(max_examples=examples(300, 50))
 @given(documents(), hows)
 def test_no_character_and_no_short_word_is_cut(document: Document, how: Chunking) -> None:
     for each in chunk(document, how):
@@ -99,7 +100,7 @@ def test_no_character_and_no_short_word_is_cut(document: Document, how: Chunking
                 assert estimate_tokens(document.text[start:end]) > 16
 
 
-@settings(max_examples=100)
+@settings(max_examples=examples(300, 50))
 @given(documents(), st.sampled_from([0, 8, 20]))
 def test_what_is_repeated_is_the_end_of_the_one_before(document: Document, overlap: int) -> None:
     chunks = chunk(document, Chunking(max_tokens=60, overlap_tokens=overlap))
@@ -109,7 +110,7 @@ def test_what_is_repeated_is_the_end_of_the_one_before(document: Document, overl
         assert estimate_tokens(repeated) <= overlap
 
 
-@settings(max_examples=60)
+@settings(max_examples=examples(200, 40))
 @given(documents(), st.sampled_from(["paragraph", "full-doc"]))
 def test_children_are_parts_of_their_parent(document: Document, parent_mode: str) -> None:
     how = Chunking.of(

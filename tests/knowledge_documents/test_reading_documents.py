@@ -254,7 +254,7 @@ def _archive() -> bytes:
         ("x.xlsx", sample.repacked(sample.xlsx(), {"xl/workbook.xml": b"<workbook"}), "broken, or not whole"),
         ("x.docx", sample.repacked(sample.docx(), {"word/evil.xml": ENTITY}), "declares a document type"),
         ("x.pptx", sample.repacked(sample.pptx(), {"ppt/evil.xml": EXTERNAL}), "declares a document type"),
-        ("x.docx", sample.repacked(sample.docx(), {"word/media/bomb.bin": BOMB}), "too large: more than .* unpacked"),
+        ("x.docx", sample.repacked(sample.docx(), {"word/bomb.bin": BOMB}), "too large: .* when unpacked"),
         ("x.txt", bytes(range(256)) * 20, "this is no text"),
         ("x.txt", b" \n\t ", "there is no text in it"),
         ("x.html", b"<html><script>x</script></html>", "there is no text in it"),
@@ -263,9 +263,9 @@ def _archive() -> bytes:
         ("x.csv", b'"' + b"x" * 200_000 + b'"', "this is no table of text"),
     ],
     ids=[
-        "empty", "program", "no-pdf", "no-docx", "cut-pdf", "scanned", "password", "cut-docx", "old", "locked", "rtf",
-        "archive", "bad-xml", "entity", "external", "bomb", "binary", "blank", "no-words", "deep-html", "deep-md",
-        "long-field",
+        "empty", "program", "no-pdf", "no-docx", "cut-pdf", "scanned", "password", "cut-docx", "old",
+        "locked", "rtf", "archive", "bad-xml", "entity", "external", "bomb", "binary", "blank", "no-words",
+        "deep-html", "deep-md", "long-field",
     ],
 )  # fmt: skip
 def test_what_is_no_document_is_one_clear_error(filename: str, data: bytes, said: str) -> None:
@@ -305,13 +305,13 @@ def test_a_reader_that_hangs_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
     from cloudberth.knowledge.documents import apart
 
     monkeypatch.setattr(apart, "_GRACE", 0.0)
-    with pytest.raises(InvalidInput, match="takes more than 0.05 s"):
+    with pytest.raises(InvalidInput, match=r"takes more than 0\.05 s"):
         read_apart(b"text", filename="x.txt", limits=Limits(seconds=0.05))
 
 
 def test_a_reader_that_wants_all_memory_is_an_error_of_the_file() -> None:
     """Less than it takes to hold the rows: the parser's MemoryError becomes an error that names the limit."""
-    with pytest.raises(InvalidInput, match="too large: .*memory"):
+    with pytest.raises(InvalidInput, match=r"too large: .*memory"):
         read_apart(b"a,b\n" * 400_000, filename="x.csv", limits=Limits(memory=80 << 20))
 
 

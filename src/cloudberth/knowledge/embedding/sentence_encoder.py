@@ -48,7 +48,8 @@ class SentenceEncoder(Embedder):
         return cls(settings.threads)
 
     def count_tokens(self, text: str) -> int:
-        return len(_model(self._threads)._tokenizer.encode(text, out_type=int))
+        plain = text.encode("utf-8", "replace").decode()
+        return len(_model(self._threads)._tokenizer.encode(plain, out_type=int))
 
     def _embed(self, texts: Sequence[str], *, is_query: bool) -> Vectors:  # noqa: ARG002 — the contract's
         found: Vectors = _model(self._threads).encode(list(texts))
