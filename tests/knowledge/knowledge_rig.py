@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -81,6 +85,56 @@ def whole(knowledge: Knowledge, dataset: Dataset) -> None:
 
 def ready(document: Document) -> bool:
     return document.status is DocumentStatus.READY
+
+
+class WorkerForks:
+    """Worker processes, forked from one that has everything imported: they start at once."""
+
+    def __init__(self, variables: Mapping[str, str]) -> None:
+        self._parent = subprocess.Popen(
+            [sys.executable, "-c", _FORKS], env={**os.environ, **variables}, stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE, text=True,
+        )  # fmt: skip
+        self.alive: list[int] = []
+
+    def start(self) -> int:
+        assert self._parent.stdin is not None
+        assert self._parent.stdout is not None
+        self._parent.stdin.write("\n")
+        self._parent.stdin.flush()
+        self.alive.append(int(self._parent.stdout.readline()))
+        return self.alive[-1]
+
+    def kill(self, process: int) -> None:
+        os.kill(process, signal.SIGKILL)
+        self.alive.remove(process)
+
+    def close(self) -> None:
+        """Ask them to stop, and wait for all."""
+        for process in self.alive:
+            os.kill(process, signal.SIGTERM)
+        assert self._parent.stdin is not None
+        self._parent.stdin.close()
+        assert self._parent.wait(30) == 0
+
+
+_FORKS = """
+import os, signal, sys
+import numpy
+from cloudberth.knowledge.worker import work
+import cloudberth.knowledge.documents, cloudberth.knowledge.embedding.hash_ngrams, cloudberth.vector.local
+children = set()
+for _ in sys.stdin:
+    child = os.fork()
+    if not child:
+        os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+        work()
+        os._exit(0)
+    children.add(child)
+    print(child, flush=True)
+ends = [os.waitpid(child, 0)[1] for child in children]
+sys.exit(not all(end in (0, signal.SIGKILL) for end in ends))
+"""
 
 
 def environment(data: Path, **variables: str) -> Mapping[str, str]:

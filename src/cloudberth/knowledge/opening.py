@@ -52,7 +52,13 @@ def open_parts(environment: Mapping[str, str] | None = None, data: Path | None =
     if revealed(settings.broker):
         from cloudberth.knowledge.celery_queue import sender
 
-        parts.wake = sender(revealed(settings.broker), parts, places)
+        try:
+            told = sender(revealed(settings.broker), parts, places)
+        except BaseException:
+            parts.close()
+            raise
+        parts.wake = told
+        parts.at_close.append(told.close)
     return parts
 
 

@@ -28,12 +28,12 @@ def _nobody(_job_id: str) -> None:
     """Nobody waits for jobs here: workers look for themselves."""
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, weakref_slot=True)
 class Parts:
     """One of each; all are safe to use from several threads.
 
-    chat: the language model for answers. wake: told of every job that was queued, after it is
-    in the database; it may fail to reach anybody, since the table is what counts.
+    chat: the language model for answers. wake: told of every job that was queued, after it is in the
+    database; it may fail to reach anybody, since the table is what counts. at_close: what else has to end.
     """
 
     database: Database
@@ -45,6 +45,7 @@ class Parts:
     reranker: Reranker | None = None
     chat: Chat | None = None
     wake: Callable[[str], None] = _nobody
+    at_close: list[Callable[[], None]] = field(default_factory=list)
     datasets: Datasets = field(init=False)
     documents: Documents = field(init=False)
     chunks: Chunks = field(init=False)
@@ -62,6 +63,8 @@ class Parts:
 
     def close(self) -> None:
         """Give everything back."""
+        while self.at_close:
+            self.at_close.pop()()
         self.embedders.close()
         for each in (self.reranker, self.chat):
             if each is not None:
