@@ -1,0 +1,1 @@
+"""Stores that speak MySQL's protocol: one client, and a record for each dialect."""
