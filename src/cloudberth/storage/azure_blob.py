@@ -93,7 +93,10 @@ class AzureBlob(AzureUploads, OpenableBackend):
                 where="AZURE_BLOB_ACCOUNT_URL",
                 hint="use https",
             )
-        return cls(Client(options), account, settings.bucket, identity, settings.version)
+        container = cls(Client(options), account, settings.bucket, identity, settings.version)
+        if options.token_cache is not None:
+            container.keep_tokens_in(options.token_cache)
+        return container
 
     # -- objects ---------------------------------------------------------------------------------------------
 

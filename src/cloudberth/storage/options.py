@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from cloudberth.storage.token_cache import TokenCache
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,7 +18,8 @@ class Options:
     trickles in. retries: further attempts after the first. concurrency: requests at once. bandwidth: bytes a
     second, each way; None: no limit. request_rate: requests a second; None: no limit (it adapts to throttling
     all the same). part_size: bytes of a part of a multipart upload or a parallel download. verify: compare
-    checksums of what is read and written wherever the store tells one.
+    checksums of what is read and written wherever the store tells one. token_cache: where temporary
+    credentials are shared with other processes (`cloudberth.cache.tokens`); None: each process has its own.
     """
 
     connect_timeout: float = 10.0
@@ -28,3 +33,4 @@ class Options:
     part_size: int = 8 * 1024 * 1024
     verify: bool = True
     ca_bundle: str | None = None
+    token_cache: TokenCache | None = None
