@@ -68,7 +68,7 @@ class PgVector(PostgresBackend):
 
     def _search_settings(self, collection: Collection, query: DenseQuery) -> dict[str, str]:
         wanted = super()._search_settings(collection, query)
-        if wanted and self._facts is not None and self._facts.at_least(0, 8):
+        if wanted and self._facts is not None and self._facts.numbers >= (0, 8):
             wanted["hnsw.iterative_scan"] = "strict_order"
             wanted["hnsw.max_scan_tuples"] = "200000" if query.effort is Effort.WIDE else "20000"
         return wanted

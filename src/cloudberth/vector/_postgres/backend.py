@@ -108,10 +108,10 @@ class PostgresBackend(OpenableVectorBackend):
             return tuple(catalog.tables(connection, self._statements))
 
     def drop(self, name: str) -> None:
-        # Types without a prefix share the names of all tables: only one of this layout is dropped.
-        self.describe(name)
         self._forget(name)
         with self._connection() as connection:
+            # Types without a prefix share the names of all tables: only one of this layout is dropped.
+            catalog.columns_of(connection, self._statements, name)
             connection.execute(f"DROP TABLE {self._statements.table(name)}")
 
     # ── records

@@ -41,18 +41,14 @@ _MEASURES = {"l2": Metric.L2, "ip": Metric.INNER, "dot": Metric.INNER, "cosine":
 class Facts:
     """version: of the server, as it says. extension: of the vectors, empty when it is not installed.
 
-    oid, array_oid: numbers of the vector's type; 0: not known.
+    oid, array_oid: numbers of the vector's type; 0: not known. numbers: of the extension's version.
     """
 
     version: str
     extension: str = ""
     oid: int = 0
     array_oid: int = 0
-
-    def at_least(self, *version: int) -> bool:
-        """Whether the extension has at least a version."""
-        found = tuple(int(part) for part in re.findall(r"\d+", self.extension)[:3])
-        return found >= version
+    numbers: tuple[int, ...] = ()
 
     @property
     def short_version(self) -> str:
@@ -74,7 +70,8 @@ class Table:
 
 def facts(connection: Any, extension: str, type_name: str) -> Facts:
     version, found, oid, array = connection.execute(_FACTS, [extension, type_name, type_name]).fetchone()
-    return Facts(version, found or "", oid or 0, array or 0)
+    numbers = tuple(int(part) for part in re.findall(r"\d+", found or "")[:3])
+    return Facts(version, found or "", oid or 0, array or 0, numbers)
 
 
 def tables(connection: Any, statements: Statements) -> list[str]:
@@ -89,15 +86,22 @@ def tables(connection: Any, statements: Statements) -> list[str]:
     return sorted(name for name in names if name)
 
 
-def table(connection: Any, statements: Statements, name: str) -> Table:
-    """What the table of a collection is. Raises NotFound when there is none of this layout."""
+def columns_of(connection: Any, statements: Statements, name: str) -> tuple[dict[str, Any], str | None]:
+    """Type and modifier by column, and the note. Raises NotFound when there is no table of this layout."""
     key = [statements.schema or None, statements.plain_table(name)]
     rows = connection.execute(_COLUMNS, key).fetchall()
     types = {column: (kind, modifier) for column, kind, modifier, _ in rows}
     columns = statements.dialect.columns
     if not {columns.id, columns.text, columns.meta, columns.vector} <= types.keys():
         raise NotFound("there is no such collection")
-    note: str | None = rows[0][3]
+    return types, rows[0][3]
+
+
+def table(connection: Any, statements: Statements, name: str) -> Table:
+    """What the table of a collection is. Raises NotFound when there is none of this layout."""
+    types, note = columns_of(connection, statements, name)
+    columns = statements.dialect.columns
+    key = [statements.schema or None, statements.plain_table(name)]
     indexes = [
         (index, definition)
         for index, definition in connection.execute(_INDEXES, key).fetchall()

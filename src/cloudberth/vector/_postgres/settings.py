@@ -20,6 +20,7 @@ class PostgresSettings(VectorSettings):
     sslmode, sslrootcert: as PostgreSQL's own clients take them. Without both a connection is encrypted when
     the server can (`prefer`), as Dify connects; with a CA file, server and name are verified (`verify-full`).
     pooler: a pooler with transactions of its own stands between (PgBouncer): nothing is kept in a session.
+    min_connection: Dify's; connections are opened when they are needed and kept, at most max_connection.
     vendor_ddl: create indexes and tables with what only this vendor's SQL has; false for a server that only
     speaks the same protocol.
     """
