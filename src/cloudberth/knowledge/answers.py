@@ -10,7 +10,7 @@ from itertools import pairwise
 from math import log
 from typing import TYPE_CHECKING
 
-from cloudberth.errors import BackendError
+from cloudberth.errors import BackendError, Kind
 from cloudberth.knowledge.indexing import vectors_of
 from cloudberth.knowledge.model import Answer, AnswerPart, Citation, Found, Passage, RetrievalSettings
 from cloudberth.knowledge.parts import Parts
@@ -87,8 +87,10 @@ class Answers:
                     pieces.append(piece)
                     yield AnswerPart(text=piece)
                 step.output("".join(pieces))
+                if not "".join(pieces).strip():
+                    raise BackendError("it said nothing", kind=Kind.UNEXPECTED, where=model.name)
         except BackendError as error:
-            if pieces:
+            if "".join(pieces).strip():
                 raise
             note = f"the language model did not answer, so these are sentences of the sources: {error.what}"
             return None, replace(found, notes=(*found.notes, note))

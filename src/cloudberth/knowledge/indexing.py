@@ -26,13 +26,14 @@ from cloudberth.knowledge.recipes import Cut, Recipe
 from cloudberth.knowledge.state.datasets import Vectors
 from cloudberth.knowledge.state.documents import Indexing
 from cloudberth.knowledge.state.jobs import METADATA, Claimed
+from cloudberth.knowledge.steps import BrokenOff, Step
 from cloudberth.knowledge.vectors import text_hash
 
 BATCH = 32  # texts that are embedded and written together
 _REPORTS = 0.5  # seconds between two notes of progress
 
 
-class Superseded(Exception):
+class Superseded(BrokenOff):
     """What the job was to do is not wanted any more, or somebody else does it."""
 
 
@@ -117,17 +118,17 @@ def _make_searchable(parts: Parts, found: Indexing, report: Report) -> None:
             parts.chunks.replace(connection, dataset.id, found.id, wanted, cut.chunks)
         parts.vectors.make(vectors)
         report.document(wanted, DocumentStatus.EMBEDDING, 0.15, now=True)
-        _embed(parts, dataset, found, cut, report)
+        _embed(parts, dataset, found, cut, report, step)
         report.document(wanted, DocumentStatus.INDEXING, 0.97, now=True)
         _switch(parts, found, cut, report.job)
         step.output({"chunks": len(cut.chunks), "characters": cut.characters})
 
 
-def _embed(parts: Parts, dataset: Dataset, found: Indexing, cut: Cut, report: Report) -> None:
+def _embed(parts: Parts, dataset: Dataset, found: Indexing, cut: Cut, report: Report, under: Step) -> None:
     vectors = vectors_of(dataset)
     embedder = parts.embedders.of(vectors)
     chunks = [chunk for chunk in cut.chunks if not chunk.is_parent]
-    with parts.steps.step("embedding", "knowledge.embed", model=embedder.name) as step:
+    with parts.steps.step("embedding", "embed", under=under, model=embedder.name) as step:
         step.note(texts=len(chunks))
         for at in range(0, len(chunks), BATCH):
             some, texts = chunks[at : at + BATCH], list(cut.texts[at : at + BATCH])

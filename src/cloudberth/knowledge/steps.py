@@ -17,6 +17,10 @@ Kind = Literal["workflow", "retriever", "embedding", "reranker", "llm", "tool"]
 _log = logging.getLogger(__name__)
 
 
+class BrokenOff(Exception):
+    """Work that ended early, as it should: nothing that a trace would show as an error."""
+
+
 class Step:
     """One step that may be traced."""
 
@@ -54,7 +58,7 @@ class Step:
 
     def failed(self, error: BaseException) -> None:
         # Whoever stops reading a stream early has what they wanted.
-        if not isinstance(error, GeneratorExit):
+        if not isinstance(error, GeneratorExit | BrokenOff):
             self._safely(lambda span: span.error(error))
 
     def _safely(self, act: Callable[[Span], Any]) -> None:

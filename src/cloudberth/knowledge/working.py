@@ -22,6 +22,7 @@ from cloudberth.knowledge.parts import Parts
 from cloudberth.knowledge.state import jobs as kinds
 from cloudberth.knowledge.state.jobs import MOST_ATTEMPTS, Claimed
 from cloudberth.knowledge.state.values import clock
+from cloudberth.knowledge.steps import BrokenOff
 
 _log = logging.getLogger(__name__)
 _ACTS: dict[str, Callable[[Parts, Claimed, Report], None]] = {
@@ -51,7 +52,7 @@ class Pace:
     tidy: float = 60.0
 
 
-class Stopped(Exception):
+class Stopped(BrokenOff):
     """The worker was asked to stop; the job goes back into the queue."""
 
 
