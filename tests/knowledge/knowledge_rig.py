@@ -7,8 +7,11 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
+
+import pytest
 
 from cloudberth.knowledge.model import Dataset, Document, DocumentStatus
 from cloudberth.knowledge.opening import open_knowledge
@@ -81,6 +84,22 @@ def whole(knowledge: Knowledge, dataset: Dataset) -> None:
     assert keys == {row[0] for row in rows}
     assert not uploads
     assert not strays
+
+
+@contextmanager
+def failing(
+    monkeypatch: pytest.MonkeyPatch, place: object, name: str, error: Exception
+) -> Iterator[list[int]]:
+    """Let a call fail while the block runs; how often it was made."""
+    calls: list[int] = []
+
+    def fail(*_: object, **__: object) -> None:
+        calls.append(1)
+        raise error
+
+    with monkeypatch.context() as patch:
+        patch.setattr(place, name, fail)
+        yield calls
 
 
 def ready(document: Document) -> bool:

@@ -124,7 +124,7 @@ class Answers:
         """How like in meaning each is to the question."""
         if not sentences:
             return {}
-        embedder = self.parts.embedders.of(vectors_of(self.parts.datasets.read(dataset_id)))
+        embedder = self.parts.embedders.of(vectors_of(self.parts.datasets.read_plain(dataset_id)))
         row = self.parts.embedders.query(embedder, dataset_id, query)
         rows = embedder.embed_documents([each.text for each in sentences])
         return {each: float(score) for each, score in zip(sentences, rows @ row, strict=True)}

@@ -125,7 +125,7 @@ class Catalog:
     ) -> Document:  # fmt: skip
         parts = self.parts
         name = checked_name(name, "document")
-        dataset = parts.datasets.read(dataset_id)
+        dataset = parts.datasets.read_plain(dataset_id)
         checked_metadata(metadata)
         Recipe.of(dataset.chunking, chunking)
         with parts.originals.taken(data, name) as taken:
@@ -164,7 +164,7 @@ class Catalog:
 
     def reindex(self, dataset_id: str, document_id: str, chunking: Mapping[str, Any] | None) -> Document:
         parts = self.parts
-        dataset = parts.datasets.read(dataset_id)
+        dataset = parts.datasets.read_plain(dataset_id)
         if chunking is not None:
             Recipe.of(dataset.chunking, chunking)
         with parts.database.transaction(alone=True) as connection:

@@ -172,7 +172,7 @@ def _switch(parts: Parts, found: Indexing, cut: Cut, job: Claimed) -> None:
 def _dataset(parts: Parts, dataset_id: str) -> Dataset:
     """Raises Superseded when it is being deleted: then its deletion removes what is here."""
     try:
-        return parts.datasets.read(dataset_id)
+        return parts.datasets.read_plain(dataset_id)
     except NotFound:
         raise Superseded from None
 

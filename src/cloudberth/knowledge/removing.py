@@ -56,7 +56,7 @@ def reembed(parts: Parts, job: Claimed, report: Report) -> None:
     """Fill a new collection with vectors of another embedder, then search there, then drop the old one."""
     new, former = Vectors(**job.payload["new"]), str(job.payload["former"])
     try:
-        dataset = parts.datasets.read(job.dataset_id)
+        dataset = parts.datasets.read_plain(job.dataset_id)
     except NotFound:
         parts.vectors.drop(new.collection)
     else:

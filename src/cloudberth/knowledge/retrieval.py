@@ -82,7 +82,7 @@ class Retrieval:
         query = storable(query).strip()
         if not 1 <= len(query) <= MOST_QUERY:
             raise InvalidInput(f"a question has 1 to {MOST_QUERY:,} characters", where="query")
-        dataset = self.parts.datasets.read(dataset_id)
+        dataset = self.parts.datasets.read_plain(dataset_id)
         chosen = dataset.retrieval if settings is None else checked_settings(self.parts, settings)
         with self.parts.steps.step("retriever", "knowledge.search", under=under, input=query) as step:
             step.note(dataset=dataset.id, mode=str(chosen.mode), k=chosen.k)
@@ -104,8 +104,6 @@ class Retrieval:
 
     def _look(self, search: _Search) -> tuple[Passage, ...]:
         settings = search.settings
-        if not search.dataset.chunks:
-            return ()
         if settings.mode is not Mode.TEXT:
             search.row = self._embedded(search)
         want = settings.k * 3 if settings.rerank else settings.k
@@ -154,6 +152,9 @@ class Retrieval:
             except (NotFound, Mismatch):
                 # The dataset was embedded again, or deleted, since it was looked up.
                 now = self.parts.datasets.read(dataset.id)
+                if not now.chunks:
+                    # The collection is made with the first document.
+                    return []
                 if now.collection == dataset.collection:
                     raise
                 search.dataset = now

@@ -128,7 +128,7 @@ class Knowledge:
         size: int = 50,
     ) -> Page[Document]:  # fmt: skip
         """The newest first. search: a text in the name."""
-        self.parts.datasets.read(dataset_id)
+        self.parts.datasets.read_plain(dataset_id)
         return self.parts.documents.list(dataset_id, status, search, *_checked_page(page, size))
 
     def document(self, dataset_id: str, document_id: str) -> Document:
@@ -189,7 +189,7 @@ class Knowledge:
     ) -> tuple[ApiKey, str]:
         """A new key and its text, which is not seen again. dataset_id empty: for all datasets."""
         if dataset_id:
-            self.parts.datasets.read(dataset_id)
+            self.parts.datasets.read_plain(dataset_id)
         return self.parts.keys.create(label, dataset_id, scope, expires)
 
     def keys(self, dataset_id: str = "") -> tuple[ApiKey, ...]:
