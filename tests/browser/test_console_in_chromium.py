@@ -50,7 +50,7 @@ def browser(server: Server) -> Iterator[Chromium]:
 @pytest.fixture
 def admin(browser: Chromium, server: Server) -> Chromium:
     """The administrator, signed in with the keyboard alone."""
-    ends = time.monotonic() + 10
+    ends = time.monotonic() + 60
     while not (token := re.search(r"berth-admin-[\w-]+", server.said)):
         assert time.monotonic() < ends
         time.sleep(0.05)

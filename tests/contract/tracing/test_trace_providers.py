@@ -82,7 +82,7 @@ def deliver(url: str, draft: Draft, until: Any) -> tuple[Destination, Destinatio
 
         async def work() -> None:
             task = asyncio.create_task(courier.run())
-            deadline = time.monotonic() + 15
+            deadline = time.monotonic() + 60
             while not until(read_states(store.database)[made.id]) and time.monotonic() < deadline:
                 await asyncio.sleep(0.02)
             task.cancel()
