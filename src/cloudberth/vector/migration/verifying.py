@@ -101,7 +101,7 @@ def verify(
     target_count = target.count(name, filter)
     if target_count != compared - missing.count:
         _find_extra(source, collection, target, name, filter, extra)
-    near = _common_neighbours(source, collection, target, name, filter, sampled) if vectors else None
+    near = _shared_neighbours(source, collection, target, name, filter, sampled) if vectors else None
     return Verification(
         compared, source.count(collection, filter), target_count,
         tuple(missing.ids), tuple(different.ids), tuple(extra.ids),
@@ -157,7 +157,7 @@ def _find_extra(
                 extra.add(record.id)
 
 
-def _common_neighbours(
+def _shared_neighbours(
     source: VectorStore,
     collection: str,
     target: VectorStore,
