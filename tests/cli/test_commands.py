@@ -164,7 +164,7 @@ def test_version_starts_quickly_without_heavy_imports() -> None:
         assert heavy not in loaded
 
 
-@pytest.mark.parametrize("example", sorted(path.name for path in EXAMPLES.glob("*.yaml")))
+@pytest.mark.parametrize("example", sorted(path.name for path in EXAMPLES.glob("*-*.yaml")))
 def test_every_example_renders(berth: Berth, example: str, tmp_path: Path) -> None:
     result = berth("render", EXAMPLES / example, "--workspace", tmp_path / "w")
     assert result.code == 0

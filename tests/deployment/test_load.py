@@ -56,7 +56,7 @@ def loaded(text: str, environment: dict[str, str] | None = None) -> Deployment:
 # --- the examples
 
 
-@pytest.mark.parametrize("path", sorted(EXAMPLES.glob("*.yaml")), ids=lambda path: path.name)
+@pytest.mark.parametrize("path", sorted(EXAMPLES.glob("*-*.yaml")), ids=lambda path: path.name)
 def test_example_loads(path: Path) -> None:
     assert isinstance(load(path, {}), Deployment)
 

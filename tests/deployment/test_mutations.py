@@ -24,7 +24,7 @@ from cloudberth.errors import InvalidDeployment
 from thoroughness import examples
 
 EXAMPLES = [
-    path.read_bytes() for path in sorted((Path(__file__).resolve().parents[2] / "examples").glob("*.yaml"))
+    path.read_bytes() for path in sorted((Path(__file__).resolve().parents[2] / "examples").glob("*-*.yaml"))
 ]
 ENVIRONMENT = {
     "A": "1",

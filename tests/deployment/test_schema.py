@@ -18,7 +18,7 @@ from cloudberth.deployment.schema import json_schema, schema_text
 from cloudberth.deployment.sizes import SIZES
 
 ROOT = Path(__file__).resolve().parents[2]
-EXAMPLES = sorted((ROOT / "examples").glob("*.yaml"))
+EXAMPLES = sorted((ROOT / "examples").glob("*-*.yaml"))
 FILE = ROOT / "src/cloudberth/deployment/schema.json"
 VALIDATOR = jsonschema.Draft202012Validator(json_schema())
 HEAD = "name: dify\napp: dify\ncloud: aws\nregion: eu-central-1\n"

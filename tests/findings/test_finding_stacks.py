@@ -17,7 +17,7 @@ from cloudberth.findings.review import review
 from cloudberth.infra.plan import Plan
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
-NAMES = sorted(file.name for file in EXAMPLES.glob("*.yaml"))
+NAMES = sorted(file.name for file in EXAMPLES.glob("*-*.yaml"))
 _FACT = re.compile(r"(?<!\$)\$\{[a-z_.]+\}")
 
 

@@ -232,5 +232,7 @@ def test_static_files_are_kept_by_browsers_until_they_change(visitor) -> None:
 
 def test_the_interface_is_described(visitor) -> None:
     document = visitor.client.get("/openapi.json").json()
-    assert set(document["paths"]) == {"/livez", "/readyz", "/metrics", "/v1/traces"}
+    others = {path for path in document["paths"] if not path.startswith("/v1/knowledge/")}
+    assert others == {"/livez", "/readyz", "/metrics", "/v1/traces", "/retrieval"}
+    assert len(document["paths"]) > len(others)
     assert "413" in document["paths"]["/v1/traces"]["post"]["responses"]

@@ -38,7 +38,7 @@ def scan_examples(
 
     scratch: an empty folder for them.
     """
-    examples = sorted((root / "examples").glob("*.yaml"))
+    examples = sorted((root / "examples").glob("*-*.yaml"))
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 2
     with ThreadPoolExecutor(cores) as pool:
         running = {

@@ -44,6 +44,18 @@ def workspace_option(function: Decorated) -> Decorated:
     )(function)
 
 
+def local_option(function: Decorated) -> Decorated:
+    return click.option("--local", is_flag=True, help="A platform on this machine; needs no file.")(function)
+
+
+def data_option(function: Decorated) -> Decorated:
+    return click.option(
+        "--data",
+        type=click.Path(path_type=Path, file_okay=False),
+        help="Local: the folder for everything it keeps (default: .berth/<name> beside FILE).",
+    )(function)
+
+
 def print_json(document: Any) -> None:
     click.echo(json.dumps(document, indent=2, ensure_ascii=False))
 

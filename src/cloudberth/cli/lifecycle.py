@@ -2,17 +2,31 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import click
 
 from cloudberth import pipeline
 from cloudberth.cli import views
-from cloudberth.cli.console import confirm, deployment_argument, err, out, workspace_option, yes_option
+from cloudberth.cli.console import (
+    confirm,
+    data_option,
+    deployment_argument,
+    err,
+    json_option,
+    local_option,
+    out,
+    workspace_option,
+    yes_option,
+)
 from cloudberth.cli.live import apply, planned, settle_state
+from cloudberth.cli.local_platform import DEFAULT_FILE, place_of, renew_token
+from cloudberth.cli.local_platform import start as start_local
+from cloudberth.cli.local_platform import stop as stop_local
 from cloudberth.cli.workspaces import backend_for, existing_folder, folder_for
 from cloudberth.deployment.model import Deployment
-from cloudberth.errors import Refused
+from cloudberth.errors import InvalidInput, Refused
 from cloudberth.findings.model import Finding, Severity
 from cloudberth.findings.review import review
 from cloudberth.infra import workspace as workspaces
@@ -29,11 +43,42 @@ _DATA_LOSS = ("changes.data-deleted", "changes.data-replaced")
 @click.option(
     "--allow-data-loss", is_flag=True, help="Go on although a data store would be deleted or replaced."
 )
-def up(file: Path, workspace: Path | None, yes: bool, allow_data_loss: bool) -> None:
+@local_option
+@click.option(
+    "--port", type=click.IntRange(1, 65535), help="Local: the port, else 8840 or the next free one."
+)
+@click.option("--host", help="Local: the address to listen on.")
+@data_option
+@click.option("--foreground", is_flag=True, help="Local: stay in this terminal; Ctrl-C stops it.")
+@click.option("--new-token", is_flag=True, help="Local: make a new administrator token and show it.")
+@json_option
+def up(
+    file: Path, workspace: Path | None, yes: bool, allow_data_loss: bool, local: bool, port: int | None,
+    host: str | None, data: Path | None, foreground: bool, new_token: bool, as_json: bool,
+) -> int:  # fmt: skip
     """Create or change what FILE describes, after showing the plan and its price.
 
-    Uses your cloud credentials and creates things that cost money.
+    Uses your cloud credentials and creates things that cost money. With `cloud: local` in FILE, or --local,
+    it starts a platform on this machine instead: server, console, workers; nothing else is needed.
     """
+    place = place_of(file, local=local, data=data)
+    if place is not None:
+        given = {"port": port, "host": host}
+        changes = {name: value for name, value in given.items() if value is not None}
+        place = replace(place, platform=place.platform.model_copy(update=changes))
+        if new_token:
+            click.echo(f"The new administrator token: {renew_token(place)}", err=as_json)
+        return start_local(place, foreground=foreground, as_json=as_json)
+    if data or port or host or foreground or new_token or as_json:
+        raise click.UsageError("this is for a platform on this machine: --local, or cloud: local in the file")
+    if not file.exists() and file == DEFAULT_FILE:
+        hint = "`berth init` writes one; `berth up --local` starts a platform on this machine without"
+        raise InvalidInput("there is no such file", where=str(file), hint=hint)
+    _up(file, workspace, yes, allow_data_loss)
+    return 0
+
+
+def _up(file: Path, workspace: Path | None, yes: bool, allow_data_loss: bool) -> None:
     deployment = pipeline.read(file)
     folder = folder_for(deployment, file, workspace)
     backend, move = settle_state(deployment, folder, yes=yes)
@@ -84,8 +129,23 @@ def _refuse_data_loss(plan: Plan, *, allowed: bool) -> None:
 @workspace_option
 @yes_option
 @click.option("--delete-data", is_flag=True, help="Delete database, files and disks as well.")
-def down(file: Path, workspace: Path | None, yes: bool, delete_data: bool) -> None:
-    """Remove what FILE describes. Refuses while there is data, unless told with --delete-data."""
+@local_option
+@data_option
+def down(
+    file: Path, workspace: Path | None, yes: bool, delete_data: bool, local: bool, data: Path | None
+) -> int:
+    """Remove what FILE describes. Refuses while there is data, unless told with --delete-data.
+
+    A platform on this machine is stopped; its data stay.
+    """
+    place = place_of(file, local=local, data=data)
+    if place is not None:
+        return stop_local(place, delete_data=delete_data, yes=yes)
+    _down(file, workspace, yes, delete_data)
+    return 0
+
+
+def _down(file: Path, workspace: Path | None, yes: bool, delete_data: bool) -> None:
     deployment = pipeline.read(file)
     folder = existing_folder(deployment, file, workspace)
     with planned(deployment, folder, destroy=True) as (_runner, _plan_file, plan):

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import os
+import time
+from contextlib import ExitStack
 from pathlib import Path
 
 import click
 
+from cloudberth.cli.local_state import Home
 from cloudberth.storage.opening import late_import
 
 EXTRA = "server"
@@ -36,6 +39,8 @@ EXTRA = "server"
     show_default=True,
     help="Proxies whose X-Forwarded-For and -Proto headers are believed; * for any.",
 )
+@click.option("--platform", is_flag=True, hidden=True, help="Be the platform of the folder: see `berth up`.")
+@click.option("--no-sample", is_flag=True, hidden=True, help="Make no sample dataset.")
 def serve(
     host: str,
     port: int,
@@ -44,46 +49,73 @@ def serve(
     new_token: bool,
     no_exporter: bool,
     trusted_proxies: str,
+    platform: bool,
+    no_sample: bool,
 ) -> None:
-    """Start the server: web console, OTLP endpoint (POST /v1/traces), health and metrics.
+    """Start the server: web console, knowledge (/v1/knowledge), OTLP (POST /v1/traces), health and metrics.
 
     At the first start it shows the administrator's token, which is kept as a hash only.
     """
-    for library in ("fastapi", "uvicorn", "jinja2", "prometheus_client"):
+    for library in ("fastapi", "uvicorn", "jinja2", "prometheus_client", "python_multipart"):
         late_import(library, extra=EXTRA, needed_for="the server")
+    # Whatever the server makes is for its owner only.
+    os.umask(0o077)
+    home = Home(data.resolve())
+    with ExitStack() as open_:
+        if platform:
+            open_.enter_context(home.held())
+        _serve(
+            host,
+            port,
+            home,
+            traces_url or "",
+            new_token,
+            not no_exporter,
+            trusted_proxies,
+            platform,
+            no_sample,
+        )
+    click.echo("Stopped.")
+
+
+def _serve(
+    host: str, port: int, home: Home, traces_url: str, new_token: bool, exports: bool, trusted_proxies: str,
+    platform: bool, no_sample: bool,
+) -> None:  # fmt: skip
     from cloudberth.server.application import create_application
-    from cloudberth.server.building import build_services, close_services
+    from cloudberth.server.building import build_services, close_services, indexing
     from cloudberth.server.exporting import exporter
+    from cloudberth.server.knowledge.sample import seed
     from cloudberth.server.running import address_of, listen, run
     from cloudberth.server.sections import load_sections
     from cloudberth.server.settings import ServerSettings
 
-    settings = ServerSettings(
-        data=data.resolve(),
-        traces_url=traces_url or "",
-        metrics_token=os.environ.get("BERTH_METRICS_TOKEN", ""),
-    )
-    # Whatever the server makes is for its owner only.
-    os.umask(0o077)
+    metrics_token = os.environ.get("BERTH_METRICS_TOKEN", "")
+    settings = ServerSettings(data=home.folder, traces_url=traces_url, metrics_token=metrics_token)
     listening = listen(host, port)
     sections = load_sections()
     services = build_services(settings, sections)
+    address = address_of(listening)
     try:
         token = services.admin.renew() if new_token else services.admin.ensure()
         if new_token:
             services.sessions.end_all()
-        with exporter(settings, enabled=not no_exporter):
+        if platform and not no_sample:
+            seed(services.knowledge.service, home.seeded)
+
+        def ready() -> None:
+            _greet(address, host, home.folder, token)
+            if platform:
+                home.write(address, listening.getsockname()[1], time.time())
+
+        with exporter(settings, enabled=exports), indexing(services):
             run(
-                create_application(services, sections),
-                services,
-                listening,
-                trusted_proxies=trusted_proxies,
-                ready=lambda: _greet(address_of(listening), host, data, token),
-            )
+                create_application(services, sections), services, listening, trusted_proxies=trusted_proxies,
+                ready=ready,
+            )  # fmt: skip
     finally:
         listening.close()
         close_services(services)
-    click.echo("Stopped.")
 
 
 def _greet(address: str, host: str, data: Path, token: str | None) -> None:

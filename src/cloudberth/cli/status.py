@@ -14,7 +14,18 @@ from typing import Any
 import click
 
 from cloudberth import pipeline
-from cloudberth.cli.console import deployment_argument, err, json_option, out, print_json, workspace_option
+from cloudberth.cli.console import (
+    data_option,
+    deployment_argument,
+    err,
+    json_option,
+    local_option,
+    out,
+    print_json,
+    workspace_option,
+)
+from cloudberth.cli.local_platform import place_of
+from cloudberth.cli.local_platform import status as local_status
 from cloudberth.cli.progress import StepProgress
 from cloudberth.cli.workspaces import existing_folder
 from cloudberth.deployment.model import Deployment
@@ -43,9 +54,16 @@ class Answer:
 @deployment_argument
 @workspace_option
 @click.option("--drift", is_flag=True, help="Also compare the account with the state (a read-only plan).")
+@local_option
+@data_option
 @json_option
-def status(file: Path, workspace: Path | None, drift: bool, as_json: bool) -> int:
+def status(
+    file: Path, workspace: Path | None, drift: bool, local: bool, data: Path | None, as_json: bool
+) -> int:
     """Say what of FILE exists and whether it answers. Exit code 4 when it does not, or has drifted."""
+    place = place_of(file, local=local, data=data)
+    if place is not None:
+        return local_status(place, as_json=as_json)
     deployment = pipeline.read(file)
     folder = existing_folder(deployment, file, workspace)
     with StepProgress("Reading the state", quiet=as_json) as progress:

@@ -28,6 +28,8 @@ from cloudberth.errors import InvalidDeployment, Problem
 
 CLOUDS: tuple[str, ...] = get_args(Deployment.model_fields["cloud"].annotation)
 """The clouds that a file can name; the first stands in where none is readable."""
+LOCAL = "local"
+"""What stands in a file of a platform on this machine: see `deployment.local`."""
 _ROUNDS = 12
 _LONGEST = 1000
 """Characters of a message; longer ones only come from files that are not meant to be read by people."""
@@ -52,6 +54,10 @@ def load_text(
     document = documents.read(text.removeprefix("\ufeff"), file)
     if not document.readable:
         raise InvalidDeployment(tuple(map(_presentable, document.problems)))
+    if _word(document, "cloud", (LOCAL,), "") == LOCAL:
+        what = "a local platform has no plan: nothing is created in a cloud"
+        hint = f"`berth up {file}` starts it here; berth status, down and doctor know it"
+        raise InvalidDeployment((document.problem(("cloud",), what, hint),))
     unset = interpolation.fill_in(document, os.environ if environment is None else environment)
     deployment, found = _checked(document)
     unset_places = {(problem.line, problem.column) for problem in unset}

@@ -14,6 +14,7 @@ from starlette.types import Scope
 
 from cloudberth.errors import CloudberthError, InvalidInput, NotFound, PermissionDenied, Refused, Unavailable
 from cloudberth.server import health, otlp, sign_in
+from cloudberth.server.knowledge import api as knowledge_api
 from cloudberth.server.metrics import RequestTimes
 from cloudberth.server.pages import STATIC
 from cloudberth.server.protection import SameOrigin, SecurityHeaders
@@ -42,6 +43,8 @@ def create_application(services: Services, sections: tuple[Section, ...]) -> Fas
     app.include_router(health.router)
     app.include_router(otlp.router)
     app.include_router(sign_in.router, include_in_schema=False)
+    for router in knowledge_api.ROUTERS:
+        app.include_router(router)
     for section in sections:
         app.include_router(section.routes(), dependencies=[Depends(signed_in)], include_in_schema=False)
     app.mount("/static", VersionedFiles(directory=STATIC), name="static")
@@ -103,6 +106,9 @@ def _wants_page(request: Request) -> bool:
 
 
 def _problem(request: Request, status: int, what: str, hint: str) -> Response:
+    if request.url.path.startswith(f"{knowledge_api.PREFIX}/"):
+        code = knowledge_api.WORDS.get(status, "failed")
+        return JSONResponse({"code": code, "message": what, "hint": hint}, status_code=status)
     if "text/html" not in request.headers.get("accept", ""):
         return JSONResponse({"error": what, "hint": hint}, status_code=status)
     pages = services_of(request).pages

@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 
+from cloudberth.knowledge.opening import open_knowledge
+from cloudberth.knowledge.workers import start_workers
 from cloudberth.server.admin import AdminToken
 from cloudberth.server.console_tables import open_tables
 from cloudberth.server.genai_metrics import ModelMetrics
+from cloudberth.server.knowledge.part import build_part
 from cloudberth.server.metrics import FunctionCollector, ServerMetrics
 from cloudberth.server.pages import Pages
 from cloudberth.server.sections import Section
@@ -44,10 +50,31 @@ def build_services(settings: ServerSettings, sections: tuple[Section, ...]) -> S
         destinations=destinations,
         keys=IngestKeys(store.database),
         otlp_places=asyncio.Semaphore(settings.otlp_together),
+        knowledge=build_part(open_knowledge(knowledge_variables(settings), settings.knowledge)),
     )
+
+
+def knowledge_variables(settings: ServerSettings) -> dict[str, str]:
+    """The variables of the knowledge service: those of this process; its steps are traced here as well."""
+    return {**os.environ, "BERTH_TRACES_URL": settings.traces}
+
+
+@contextmanager
+def indexing(services: Services) -> Iterator[None]:
+    """The workers that the variables ask for, beside the server; they end with it."""
+    settings = services.settings
+    workers = start_workers(
+        services.knowledge.service.parts, knowledge_variables(settings), settings.knowledge
+    )
+    try:
+        yield
+    finally:
+        if workers is not None:
+            workers.stop()
 
 
 def close_services(services: Services) -> None:
     """Close the databases."""
+    services.knowledge.close()
     services.store.close()
     services.console.close()

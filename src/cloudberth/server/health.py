@@ -9,6 +9,7 @@ from fastapi.responses import JSONResponse, PlainTextResponse, Response
 from pydantic import BaseModel
 
 from cloudberth.errors import CloudberthError
+from cloudberth.server.knowledge.shapes import HealthOut
 from cloudberth.server.metrics import CONTENT_TYPE
 from cloudberth.server.secrets_at_rest import same
 from cloudberth.server.services import Here
@@ -47,6 +48,14 @@ def readyz(here: Here) -> JSONResponse:
     ready = all(said == "ok" for said in checks.values())
     answer = Readiness(ready=ready, checks=checks)
     return JSONResponse(answer.model_dump(), status_code=200 if ready else 503)
+
+
+@router.get("/status.json", include_in_schema=False)
+def status(request: Request, here: Here) -> HealthOut:
+    """How everything is that knowledge stands on, its queue and its workers; for whom metrics are."""
+    if not may_read_metrics(request, here.settings.metrics_token):
+        raise HTTPException(403, "The status is for this network only; or with BERTH_METRICS_TOKEN.")
+    return HealthOut.model_validate(here.knowledge.service.health())
 
 
 @router.get("/metrics", response_class=PlainTextResponse)

@@ -86,6 +86,7 @@ async def _serve(
         # The second signal does not wait for what is under way.
         server.force_exit = server.should_exit
         server.should_exit = True
+        services.knowledge.stopping.set()
 
     for name in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(name, stop)

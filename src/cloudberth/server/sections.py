@@ -16,6 +16,7 @@ from fastapi import APIRouter
 # Module and attribute, in the order of the navigation.
 SECTIONS = (
     "cloudberth.server.viewer.section:SECTION",
+    "cloudberth.server.knowledge.section:SECTION",
     "cloudberth.server.panel.section:SECTION",
     "cloudberth.server.keys.section:SECTION",
 )

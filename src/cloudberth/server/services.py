@@ -10,6 +10,7 @@ from fastapi import Depends, Request
 
 from cloudberth.server.admin import AdminToken
 from cloudberth.server.forms import Form, read_form
+from cloudberth.server.knowledge.part import KnowledgePart
 from cloudberth.server.metrics import ServerMetrics
 from cloudberth.server.pages import Pages
 from cloudberth.server.sessions import Session, Sessions
@@ -40,6 +41,7 @@ class Services:
     destinations: Destinations
     keys: IngestKeys
     otlp_places: asyncio.Semaphore
+    knowledge: KnowledgePart
 
 
 def services_of(request: Request) -> Services:

@@ -36,6 +36,11 @@ class ServerSettings:
         return self.data / "console.sqlite"
 
     @property
+    def knowledge(self) -> Path:
+        """Documents, vectors and their state, as far as no variable puts them elsewhere."""
+        return self.data / "knowledge"
+
+    @property
     def admin_token(self) -> Path:
         """The hash of the administrator's token."""
         return self.data / "admin-token"
