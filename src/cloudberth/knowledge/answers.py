@@ -126,7 +126,8 @@ class Answers:
             return {}
         embedder = self.parts.embedders.of(vectors_of(self.parts.datasets.read_plain(dataset_id)))
         row = self.parts.embedders.query(embedder, dataset_id, query)
-        rows = embedder.embed_documents([each.text for each in sentences])
+        with self.retrieval.places:
+            rows = embedder.embed_documents([each.text for each in sentences])
         return {each: float(score) for each, score in zip(sentences, rows @ row, strict=True)}
 
 

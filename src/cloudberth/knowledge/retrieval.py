@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import threading
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
@@ -27,6 +28,9 @@ if TYPE_CHECKING:
 MOST_K = 100
 MOST_QUERY = 8_000
 _MOST_CANDIDATES = 2_000
+# Searches at once in a process. More are not sooner done, and OpenBLAS, which embeds and compares, ends the
+# process when more than 64 threads are in it.
+AT_ONCE = 12
 _KEPT = 600.0  # seconds that the outcome of a search is kept
 
 
@@ -68,11 +72,12 @@ class _Search:
 
 
 class Retrieval:
-    """Searches. Thread-safe."""
+    """Searches. Thread-safe. places: of those that compute at once; the others wait."""
 
     def __init__(self, parts: Parts) -> None:
         self.parts = parts
         self._cache = None if parts.cache is None else parts.cache.under("searches")
+        self.places = threading.BoundedSemaphore(AT_ONCE)
 
     def search(
         self, dataset_id: str, query: str, settings: RetrievalSettings | None, under: Step | None = None
@@ -86,19 +91,23 @@ class Retrieval:
         chosen = dataset.retrieval if settings is None else checked_settings(self.parts, settings)
         with self.parts.steps.step("retriever", "knowledge.search", under=under, input=query) as step:
             step.note(dataset=dataset.id, mode=str(chosen.mode), k=chosen.k)
-            key = _key(dataset, query, chosen)
-            passages = self._known(key)
-            is_cached = passages is not None
-            notes: tuple[str, ...] = ()
-            if passages is None:
-                search = _Search(dataset, query, chosen, step)
-                passages, notes = self._look(search), tuple(search.notes)
-                # An outcome without its reranker is not what will be asked for next time.
-                if not notes:
-                    self._keep(key, passages)
+            with self.places:
+                passages, notes, is_cached = self._outcome(_Search(dataset, query, chosen, step))
             step.passages(passages)
             step.note(cached=is_cached)
             return Found(query, passages, chosen, is_cached, time.monotonic() - began, step.trace_id, notes)
+
+    def _outcome(self, search: _Search) -> tuple[tuple[Passage, ...], tuple[str, ...], bool]:
+        """Passages, notes, and whether they were known."""
+        key = _key(search.dataset, search.query, search.settings)
+        known = self._known(key)
+        if known is not None:
+            return known, (), True
+        passages, notes = self._look(search), tuple(search.notes)
+        # An outcome without its reranker is not what will be asked for next time.
+        if not notes:
+            self._keep(key, passages)
+        return passages, notes, False
 
     # -- the steps -------------------------------------------------------------------------------------------
 
