@@ -213,8 +213,9 @@ class QdrantBackend(OpenableVectorBackend):
 
     def _ranked_here(self, name: str, query: TextQuery, condition: rows.Condition | None) -> list[Hit]:
         """Dify's collections: Qdrant finds the words, in any order; the ranking is ours."""
-        words = list(dict.fromkeys(tokens(query.text)))
-        if not words:
+        # Also what stands between spaces, as a whole: Qdrant cuts Chinese by a dictionary, we into pairs.
+        words = list(dict.fromkeys([*tokens(query.text), *query.text.split()]))
+        if not tokens(query.text):
             return []
         wanted = rows.both(condition, rows.has_words(words))
         records: list[Record] = []

@@ -92,7 +92,7 @@ class Chroma(OpenableVectorBackend):
     @classmethod
     def open(cls, settings: VectorSettings, options: Options) -> Self:
         assert isinstance(settings, ChromaSettings)  # noqa: S101 — the registry pairs them
-        if settings.path:
+        if settings.path.rstrip("/"):
             if settings.host:
                 raise InvalidInput("it is either a host or a path", where="CHROMA_HOST, CHROMA_PATH")
             path = Path(settings.path).expanduser()

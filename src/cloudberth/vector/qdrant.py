@@ -46,7 +46,7 @@ class QdrantSettings(VectorSettings):
     @property
     def folder(self) -> str:
         """The folder of the local mode; empty for a server."""
-        return self.path or (self.url.removeprefix("path:") if self.url.startswith("path:") else "")
+        return self.path.rstrip("/") or (self.url[5:] if self.url.startswith("path:") else "")
 
     @property
     def address(self) -> str:

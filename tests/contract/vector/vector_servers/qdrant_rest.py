@@ -135,8 +135,10 @@ class QdrantDouble:
                     )
                 )
             case "/points/search":
-                asked = self._read("SearchRequest", body)
-                found = client.query_points(name, asked.vector, query_filter=asked.filter, limit=asked.limit)
+                # The vendor's models have lost this request; all but the vector's name is the same.
+                rest = {name: value for name, value in body.items() if name != "vector"}
+                asked = self._read("QueryRequest", {**rest, "query": body["vector"]})
+                found = client.query_points(name, asked.query, query_filter=asked.filter, limit=asked.limit)
                 return [_dumped(one) for one in found.points]
         raise Refused(404, "")
 
