@@ -153,4 +153,4 @@ class Hologres(PostgresBackend):
             f"{self._statements.where(f'{found} > 0', condition)} ORDER BY score DESC LIMIT {query.k}"
         )
         bound: Sequence[Any] = [query.text, query.text, *values]
-        return [Hit(self._record(row), row[3], source="text") for row in self._rows_of(sql, bound)]
+        return [Hit(self._record(row[:3]), row[3], source="text") for row in self._rows_of(sql, bound)]

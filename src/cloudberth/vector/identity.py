@@ -48,11 +48,13 @@ def found(record: Record) -> Record:
     id = record.metadata.get(DOC_ID)
     if not isinstance(id, str) or not id:
         return record
-    return replace(record, id=id, metadata=without_doc_id(record.metadata))
+    return Record(id, record.vector, record.text, without_doc_id(record.metadata))
 
 
 def without_doc_id(metadata: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in metadata.items() if name != DOC_ID}
+    own = dict(metadata)
+    own.pop(DOC_ID, None)
+    return own
 
 
 def _check_metadata(record: Record) -> None:

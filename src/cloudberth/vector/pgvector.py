@@ -6,14 +6,20 @@ from typing import ClassVar
 
 from pydantic import Field, SecretStr
 
+from cloudberth.vector._postgres import identities
 from cloudberth.vector._postgres.backend import PostgresBackend
 from cloudberth.vector._postgres.dialect import PGVECTOR_DISTANCES, Dialect
+from cloudberth.vector._postgres.identities import Identity
 from cloudberth.vector._postgres.settings import PostgresSettings, SslMode
 from cloudberth.vector.contract import Capabilities, Collection, DenseQuery, Effort, FullText, Metric
 
 
 class PgVectorSettings(PostgresSettings):
-    """Dify's variables, and TLS beyond them. pg_bigm: Dify's; our search by words needs no extension."""
+    """Dify's variables; beyond them TLS, poolers, and the identities of clouds instead of a password.
+
+    pg_bigm: Dify's; our search by words needs no extension. auth: who gives the password (identities.py);
+    connections are then encrypted at least. region: of AWS, that of the environment by default.
+    """
 
     host: str = Field("localhost", alias="PGVECTOR_HOST")
     port: int = Field(5433, alias="PGVECTOR_PORT", ge=1, le=65535)
@@ -26,6 +32,8 @@ class PgVectorSettings(PostgresSettings):
     sslmode: SslMode = Field("", alias="PGVECTOR_SSLMODE")
     sslrootcert: str = Field("", alias="PGVECTOR_SSLROOTCERT")
     pooler: bool = Field(False, alias="PGVECTOR_POOLER")
+    auth: Identity = Field("password", alias="PGVECTOR_AUTH")
+    region: str = Field("", alias="PGVECTOR_REGION")
 
 
 DIALECT = Dialect(
@@ -57,14 +65,28 @@ class PgVector(PostgresBackend):
     versions, they are compared exactly. Filtered searches go on in the index until they have k
     (`hnsw.iterative_scan`, pgvector 0.8).
 
-    Tested against a real server: PostgreSQL 18 with pgvector 0.8.5. Older versions: not run; what they lack
-    (iterative scans before 0.8, half precision before 0.7) is not asked of them.
+    Tested against a real server: PostgreSQL 18 with pgvector 0.8.5; TLS against PostgreSQL 15. Identities are
+    tested up to the vendors' SDKs, not in a cloud. Older versions: not run; what they lack (iterative scans
+    before 0.8, half precision before 0.7) is not asked of them.
     """
 
     id = "pgvector"
     settings: ClassVar[type[PostgresSettings]] = PgVectorSettings
     capabilities = CAPABILITIES
     dialect = DIALECT
+
+    def _parameters(self) -> dict[str, str]:
+        own, parameters = self._settings, super()._parameters()
+        if not isinstance(own, PgVectorSettings) or own.auth == "password":
+            return parameters
+        password = identities.token(own.auth, own.host, own.port, own.user, own.region)
+        return {"sslmode": "require", **parameters, "password": password}
+
+    def _ann(self, collection: Collection) -> list[str]:
+        known = self._facts.numbers if self._facts is not None else ()
+        if known and known < (0, 7) and collection.dimension > self.dialect.indexed:
+            return []
+        return super()._ann(collection)
 
     def _search_settings(self, collection: Collection, query: DenseQuery) -> dict[str, str]:
         wanted = super()._search_settings(collection, query)

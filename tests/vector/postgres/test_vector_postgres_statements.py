@@ -6,25 +6,27 @@ import json
 from dataclasses import replace
 from typing import Any
 
+import numpy
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from cloudberth import vector
-from cloudberth.errors import InvalidInput, Unsupported
-from cloudberth.vector._postgres import vectors, words
+from cloudberth.errors import InvalidInput, PermissionDenied, Unsupported
+from cloudberth.vector._postgres import identities, vectors, words
+from cloudberth.vector._postgres.catalog import Facts
 from cloudberth.vector._postgres.conditions import condition
 from cloudberth.vector._postgres.naming import collection_name, literal, table_name
 from cloudberth.vector._postgres.statements import Statements
 from cloudberth.vector.analyticdb import AnalyticDb, AnalyticDbSettings
-from cloudberth.vector.contract import Collection, FieldType, Index, Metric
+from cloudberth.vector.contract import Collection, DenseQuery, FieldType, Index, Metric
 from cloudberth.vector.filters import And, Compare, Filter, Not, Operator, Or
 from cloudberth.vector.hologres import Hologres, HologresSettings
 from cloudberth.vector.opengauss import OpenGauss, OpenGaussSettings
 from cloudberth.vector.options import Options
 from cloudberth.vector.pgvecto_rs import DIALECT as PGVECTO_RS
 from cloudberth.vector.pgvector import DIALECT as PGVECTOR
-from cloudberth.vector.pgvector import PgVectorSettings
+from cloudberth.vector.pgvector import PgVector, PgVectorSettings
 from cloudberth.vector.relyt import DIALECT as RELYT
 
 DOCS = Collection("docs", 8, index=Index("hnsw", 16, 64, 100))
@@ -104,6 +106,21 @@ def test_no_index_where_none_is_wanted_or_possible() -> None:
     assert statements.ann(replace(DOCS, dimension=4001)) == ""
     # pgvector refuses fewer candidates than twice the links.
     assert "ef_construction = 80" in statements.ann(replace(DOCS, index=Index("hnsw", 40, 10, 10)))
+
+
+def test_an_older_pgvector_is_not_asked_for_what_it_lacks() -> None:
+    backend = PgVector.open(PgVectorSettings.checked({}), Options())
+    query = DenseQuery(numpy.ones(8, numpy.float32), 10)
+    for version, indexes, settings in (
+        ("0.6.2", 0, {"hnsw.ef_search"}),
+        ("0.7.4", 1, {"hnsw.ef_search"}),
+        ("0.8.0", 1, {"hnsw.ef_search", "hnsw.iterative_scan", "hnsw.max_scan_tuples"}),
+    ):
+        numbers = tuple(int(part) for part in version.split("."))
+        backend._facts = Facts("PostgreSQL 16", version, 1, 2, numbers)
+        assert len(backend._ann(replace(DOCS, dimension=2001))) == indexes
+        assert len(backend._ann(DOCS)) == 1
+        assert set(backend._search_settings(DOCS, query)) == settings
 
 
 # ── filters
@@ -198,8 +215,6 @@ def test_texts_larger_than_a_tsvector_are_cut() -> None:
 
 
 def test_vectors_read_back_as_they_were() -> None:
-    import numpy
-
     made = numpy.array([0.1, -1e-30, 3.4e38, 16777217, 1 / 3], numpy.float32)
     assert vectors.of_text(vectors.as_text(made, "[]")).tolist() == made.tolist()
     assert vectors.of_text(vectors.as_text(made, "{}")).tolist() == made.tolist()
@@ -242,6 +257,57 @@ def test_settings_that_contradict_are_refused() -> None:
     assert "word@" not in str(caught.value)
     with pytest.raises(InvalidInput, match="ANALYTICDB_NAMESPACE"):
         AnalyticDbSettings.from_environment({"ANALYTICDB_HOST": "db", "ANALYTICDB_NAMESPACE": 'x"; DROP'})
+
+
+def test_the_password_of_an_aws_identity_is_signed(monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("boto3")
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIDEXAMPLE")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret-word")
+    made = identities.token("aws", "db.example.com", 5432, "app", "eu-west-1")
+    assert made.startswith("db.example.com:5432/?Action=connect&DBUser=app&")
+    assert "eu-west-1%2Frds-db%2Faws4_request" in made
+    assert "secret-word" not in made
+
+
+def test_without_an_identity_nobody_comes_in(monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("boto3")
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_PROFILE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", "/nonexistent")
+    monkeypatch.setenv("AWS_CONFIG_FILE", "/nonexistent")
+    with pytest.raises(PermissionDenied, match="no identity of aws"):
+        identities.token("aws", "db.example.com", 5432, "app", "eu-west-1")
+
+
+def test_the_tokens_of_azure_and_google_are_for_databases(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Against the interfaces of the vendors' libraries, which themselves are not asked."""
+    scopes: list[object] = []
+
+    class Credential:
+        token = "word-of-the-moment"
+
+        def get_token(self, scope: str) -> Credential:
+            scopes.append(scope)
+            return self
+
+        def refresh(self, request: object) -> None:
+            assert request is not None
+
+    def default(scopes_asked: list[str] | None = None, **named: list[str]) -> tuple[Credential, str]:
+        scopes.extend(scopes_asked or named["scopes"])
+        return Credential(), "project"
+
+    azure = pytest.importorskip("azure.identity")
+    google = pytest.importorskip("google.auth")
+    monkeypatch.setattr(azure, "DefaultAzureCredential", Credential)
+    monkeypatch.setattr(google, "default", default)
+    assert identities.token("azure", "h", 5432, "u", "") == "word-of-the-moment"
+    assert identities.token("google", "h", 5432, "u", "") == "word-of-the-moment"
+    assert scopes == [
+        "https://ossrdbms-aad.database.windows.net/.default",
+        "https://www.googleapis.com/auth/sqlservice.login",
+    ]
 
 
 def test_analyticdb_without_a_host_is_the_other_mode(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -24,6 +24,7 @@ from cryptography.x509.oid import NameOID
 
 from cloudberth import vector
 from cloudberth.errors import BackendError, PermissionDenied, Unsupported
+from cloudberth.vector._postgres import identities
 from cloudberth.vector.options import Options
 from cloudberth.vector.store import VectorStore
 
@@ -154,6 +155,23 @@ def test_with_a_ca_file_the_server_is_verified(server: TlsServer) -> None:
         pytest.raises(BackendError, match="does not match"),
     ):
         store.health()
+
+
+def test_a_password_of_an_identity_is_asked_for_every_connection(
+    server: TlsServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[tuple[object, ...]] = []
+
+    def token(*given: object) -> str:
+        asked.append(given)
+        return PASSWORD
+
+    monkeypatch.setattr(identities, "token", token)
+    with opened(server, PGVECTOR_PASSWORD="", PGVECTOR_AUTH="aws", PGVECTOR_REGION="eu-west-1") as store:
+        assert _is_encrypted(store)
+        store.backend._pool.forget()  # type: ignore[attr-defined]
+        store.health()
+    assert asked == [("aws", "127.0.0.1", server.port, "dify", "eu-west-1")] * 2
 
 
 def test_a_wrong_password_is_refused_and_not_shown(server: TlsServer) -> None:

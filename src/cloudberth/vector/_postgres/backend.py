@@ -195,7 +195,7 @@ class PostgresBackend(OpenableVectorBackend):
             bound = [sent, *values, *([sent] if half or exact else [])]
             rows = self._fetched(connection, sql, bound, prepare=not values)
         raw = self.dialect.distances[collection.metric].raw
-        return [Hit(self._record(row), raw(row[3])) for row in rows]
+        return [Hit(_record(*row[:3]), raw(row[3])) for row in rows]
 
     def search_text(self, collection: Collection, query: TextQuery) -> list[Hit]:
         found = words.query_tokens(query.text)
@@ -210,7 +210,7 @@ class PostgresBackend(OpenableVectorBackend):
         else:
             sql = self._statements.by_parts(collection.name, condition, query.k)
             bound = [parts, parts, *values]
-        return [Hit(self._record(row), row[3], source="text") for row in self._rows_of(sql, bound)]
+        return [Hit(_record(*row[:3]), row[3], source="text") for row in self._rows_of(sql, bound)]
 
     # ── bulk
 
@@ -390,7 +390,7 @@ class PostgresBackend(OpenableVectorBackend):
         """Placeholder and value of a vector that is searched with."""
         if self.dialect.binary:
             oid = self._vector_type(connection).oid
-            return "%s", vectors.BinaryParameter(oid, vectors.one(vector))
+            return "%s", vectors.parameter(connection, driver(self.id), oid, vectors.one(vector))
         return f"%s::text::{self.dialect.cast}", vectors.as_text(vector, self.dialect.open_close)
 
     def _many(self, connection: Connection, given: Sequence[Vector | None]) -> tuple[str, Any]:
@@ -400,7 +400,8 @@ class PostgresBackend(OpenableVectorBackend):
             raise InvalidInput("a record needs a vector", where=self.place)
         if self.dialect.binary:
             found = self._vector_type(connection)
-            return "unnest(%s)", vectors.BinaryParameter(found.array_oid, vectors.many(present, found.oid))
+            array = vectors.many(present, found.oid)
+            return "unnest(%s)", vectors.parameter(connection, driver(self.id), found.array_oid, array)
         texts = [vectors.as_text(vector, self.dialect.open_close) for vector in present]
         return f"unnest(%s::text[])::{self.dialect.cast}", texts
 
@@ -453,24 +454,26 @@ class PostgresBackend(OpenableVectorBackend):
             return int(connection.execute(sql, values).rowcount)
 
     def _record(self, row: Sequence[Any]) -> Record:
-        """A record of ``(id, text, metadata, …)``; the fourth is its vector where it is no number."""
+        """A record of ``(id, text, metadata)`` and, where it was asked for, its vector."""
         id, text, metadata = row[:3]
-        last = row[3] if len(row) > 3 else None
-        vector = None
-        if isinstance(last, bytes):
-            vector = vectors.of_binary(last)
-        elif isinstance(last, str):
-            vector = vectors.of_text(last)
-        if isinstance(metadata, str):
-            metadata = json.loads(metadata)
-        if not isinstance(metadata, dict):
-            raise BackendError(f"the metadata of {id!r} is no object", kind=Kind.UNEXPECTED)
-        return Record(id, vector, text or "", metadata)
+        if len(row) == 3:
+            return _record(id, text, metadata)
+        vector = vectors.of_binary(row[3]) if self.dialect.binary else vectors.of_text(row[3])
+        return _record(id, text, metadata, vector)
 
 
 def tell_local(connection: Any, name: str, value: str) -> None:
     """Change a setting until the end of the transaction."""
     connection.execute("SELECT set_config(%s, %s, true)", [name, value])
+
+
+def _record(id: str, text: str | None, metadata: Any, vector: Vector | None = None) -> Record:
+    if type(metadata) is not dict:
+        # A store that calls its JSON a text.
+        metadata = json.loads(metadata) if isinstance(metadata, str) else metadata
+        if not isinstance(metadata, dict):
+            raise BackendError(f"the metadata of {id!r} is no object", kind=Kind.UNEXPECTED)
+    return Record(id, vector, text or "", metadata)
 
 
 def _doc_id(record: Record) -> str:

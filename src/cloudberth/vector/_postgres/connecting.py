@@ -31,10 +31,14 @@ if TYPE_CHECKING:
     import psycopg
 
     class Connection(psycopg.Connection[Any]):
-        """limit: seconds for one answer; None: for ever. told: settings that the session was given."""
+        """limit: seconds for one answer; None: for ever. told: settings that the session was given.
+
+        taught: numbers of the types whose values it can send.
+        """
 
         limit: float | None
         told: dict[str, str]
+        taught: set[int]
 
 
 # Seconds that the server has beyond its own limit to say that it gave up.
@@ -46,6 +50,7 @@ class NoAnswer(Exception):
     """The server was silent for too long. Nothing can be said on this connection any more."""
 
 
+@cache
 def driver(store: str) -> Any:
     """psycopg; InvalidInput with the command that installs it when it is missing."""
     return late_import("psycopg", extra="postgres", needed_for=store)
@@ -179,6 +184,7 @@ def opened(
     )
     connection.limit = timeout + _GRACE
     connection.told = {}
+    connection.taught = set()
     if user_adapters is not None:
         user_adapters(connection)
     if not pooler:
