@@ -66,14 +66,20 @@ def _hit(id: str, source: str, score: float) -> Hit:
 
 
 def test_fusion_prefers_what_both_found() -> None:
-    dense = [_hit("a", "dense", 0.9), _hit("b", "dense", 0.8)]
-    text = [_hit("b", "text", 0.7), _hit("c", "text", 0.6)]
-    fused = fuse(dense, text, 10)
-    assert [hit.id for hit in fused] == ["b", "a", "c"]
-    assert (fused[0].dense, fused[0].text) == (0.8, 0.7)
-    assert fused[1].text is None
-    assert all(0 < hit.score <= 1 for hit in fused)
-    assert [hit.id for hit in fuse(dense, text, 1, Fusion(dense=1, text=0))] == ["a"]
+    dense = [_hit("a", "dense", 0.9), _hit("b", "dense", 0.8), _hit("d", "dense", 0.2)]
+    text = [_hit("b", "text", 0.7), _hit("c", "text", 0.6), _hit("e", "text", 0.1)]
+    for fusion in (Fusion(), Fusion(kind="ranks")):
+        fused = fuse(dense, text, 10, fusion)
+        assert [hit.id for hit in fused][:2] == ["b", "a"]
+        assert {hit.id for hit in fused} == {"a", "b", "c", "d", "e"}
+        assert (fused[0].dense, fused[0].text) == (0.8, 0.7)
+        assert fused[1].text is None
+        assert all(0 <= hit.score <= 1 for hit in fused)
+        assert fuse(dense, [], 1, fusion)[0].id == "a"
+    only = Fusion(dense=1, text=0)
+    assert [hit.id for hit in fuse(dense, text, 1, only)] == ["a"]
+    first = [_hit("x", "dense", 0.4)]
+    assert fuse(first, [_hit("x", "text", 3)], 1)[0].score == 1.0
 
 
 def test_tokens_are_words_and_pairs_of_characters() -> None:
