@@ -52,9 +52,9 @@ class TidbOnQdrantSettings(VectorSettings):
 class TidbOnQdrant(QdrantBackend):
     """TiDB Cloud Serverless through its Qdrant API, as Dify uses it: a collection for each data set.
 
-    Certificates are checked (Dify does not). Searches by words: Qdrant's index finds the words, Chinese
-    as its dictionary cuts it (not proved), and the ranking is made here among the first 2,000 texts. There is no place for a note, so metric and model are not
-    remembered beside the collection.
+    Certificates are checked (Dify does not). Searches by words: Qdrant's index finds the words, Chinese as
+    its dictionary cuts it (not proved), and the ranking is made here among the first 2,000 texts. There is
+    no place for a note, so metric and model are not remembered beside the collection.
 
     Tested against a double of Qdrant 1.8's REST API that the vendor's SDK accepts, and one of TiDB Cloud's
     API. Not proved: TiDB Cloud itself.
