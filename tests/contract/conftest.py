@@ -41,7 +41,7 @@ SUITES = {
         ),
         Suite(
             "vector", vector_support.DOCUMENT, vector_support.INTRODUCTION, "vector_rig_registry",
-            thorough=False, partial=True,
+            thorough=True, partial=True,
         ),
     )
 }  # fmt: skip

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 DOCUMENT = Path(__file__).resolve().parents[2] / "docs" / "reference" / "vector-support.md"
-COMMAND = "pytest tests/contract -k vector --write-support-table"
+COMMAND = "pytest tests/contract -k vector --thorough --write-support-table"
 
 INTRODUCTION = f"""\
 # Vector stores: what works, and how it is proved

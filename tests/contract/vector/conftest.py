@@ -6,13 +6,18 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
+from zlib import crc32
 
 import pytest
 from vector_rig import Rig, Running, nothing_missing
 from vector_rig_registry import all_rigs
 
+import thoroughness
 from cloudberth import vector
 from cloudberth.vector.conformance import CHECKS, Check, Subject
+
+# Of rigs that are like another: every so manieth check in a default run.
+SAMPLE = 5
 
 _servers = ExitStack()
 _running: dict[str, Running | BaseException] = {}
@@ -43,6 +48,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.server)
         check = call.params.get("check") if call else None
         if isinstance(check, Check):
+            if rig.like and (CHECKS.index(check) + crc32(rig.id.encode())) % SAMPLE:
+                item.add_marker(thoroughness.MARK)
             item.user_properties.append(("vector theme", check.theme))
             if reason := rig.exceptions.get(check.name):
                 item.add_marker(pytest.mark.xfail(reason=f"{rig.id}: {reason}", strict=True))

@@ -26,3 +26,8 @@ def test_vector_contract(
 
 def test_every_type_has_a_rig() -> None:
     assert {rig.type for rig in all_rigs()} == set(BACKENDS)
+
+
+def test_a_rig_is_like_one_that_runs_everything() -> None:
+    everything = {rig.id: rig for rig in all_rigs() if not rig.like}
+    assert {rig.like for rig in all_rigs() if rig.like} <= set(everything)

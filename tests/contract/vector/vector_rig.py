@@ -38,7 +38,8 @@ class Rig:
     """How to prove one type. missing: why it cannot run on this machine, empty when it can.
 
     exceptions: check → reason why this engine (not the backend) fails it; a strict xfail. A rig with a
-    `missing` of its own gets the marker `server`.
+    `missing` of its own gets the marker `server`. like: a rig with the same adapter that runs everything; by
+    default this one runs a sample of the checks, another one on each rig (all in a thorough run).
     """
 
     id: str
@@ -47,3 +48,4 @@ class Rig:
     start: Callable[[Path], AbstractContextManager[Running]]
     missing: Callable[[], str] = nothing_missing
     exceptions: Mapping[str, str] = field(default_factory=dict)
+    like: str = ""

@@ -22,4 +22,13 @@ def _start(folder: Path) -> Iterator[Running]:
         server.execute("postgres", "DROP DATABASE IF EXISTS knowledgebase WITH (FORCE)")
 
 
-RIGS = (Rig("analyticdb-sql@postgres18", "analyticdb", Proof.STAND_IN, _start, postgres.missing),)
+RIGS = (
+    Rig(
+        "analyticdb-sql@postgres18",
+        "analyticdb",
+        Proof.STAND_IN,
+        _start,
+        postgres.missing,
+        like="pgvector@postgres18",
+    ),
+)

@@ -16,4 +16,13 @@ def _start(folder: Path) -> Iterator[Running]:
         yield Running(location=postgres.location("hologres", database, vendor_ddl=False))
 
 
-RIGS = (Rig("hologres@postgres18", "hologres", Proof.STAND_IN, _start, postgres.missing),)
+RIGS = (
+    Rig(
+        "hologres@postgres18",
+        "hologres",
+        Proof.STAND_IN,
+        _start,
+        postgres.missing,
+        like="pgvector@postgres18",
+    ),
+)

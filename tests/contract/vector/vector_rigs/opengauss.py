@@ -16,4 +16,13 @@ def _start(folder: Path) -> Iterator[Running]:
         yield Running(location=postgres.location("opengauss", database, vendor_ddl=True))
 
 
-RIGS = (Rig("opengauss@postgres18", "opengauss", Proof.STAND_IN, _start, postgres.missing),)
+RIGS = (
+    Rig(
+        "opengauss@postgres18",
+        "opengauss",
+        Proof.STAND_IN,
+        _start,
+        postgres.missing,
+        like="pgvector@postgres18",
+    ),
+)

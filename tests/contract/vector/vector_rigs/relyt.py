@@ -16,4 +16,6 @@ def _start(folder: Path) -> Iterator[Running]:
         yield Running(location=postgres.location("relyt", database, vendor_ddl=False))
 
 
-RIGS = (Rig("relyt@postgres18", "relyt", Proof.STAND_IN, _start, postgres.missing),)
+RIGS = (
+    Rig("relyt@postgres18", "relyt", Proof.STAND_IN, _start, postgres.missing, like="pgvector@postgres18"),
+)

@@ -16,4 +16,13 @@ def _start(folder: Path) -> Iterator[Running]:
         yield Running(location=postgres.location("vastbase", database, vendor_ddl=True))
 
 
-RIGS = (Rig("vastbase@postgres18", "vastbase", Proof.STAND_IN, _start, postgres.missing),)
+RIGS = (
+    Rig(
+        "vastbase@postgres18",
+        "vastbase",
+        Proof.STAND_IN,
+        _start,
+        postgres.missing,
+        like="pgvector@postgres18",
+    ),
+)

@@ -66,9 +66,7 @@ class _Front(BaseHTTPRequestHandler):
         body = self.rfile.read(int(self.headers["Content-Length"] or 0))
         given = dict(parse_qsl(urlsplit(self.path).query, keep_blank_values=True))
         if (self.headers["X-ClickHouse-User"], self.headers["X-ClickHouse-Key"]) != (USER, PASSWORD):
-            return self._answer(
-                403, "Code: 516. DB::Exception: Authentication failed."
-            )
+            return self._answer(403, "Code: 516. DB::Exception: Authentication failed.")
         kind = self.headers["Content-Type"] or ""
         if kind.startswith("multipart/form-data"):
             given.update(_fields(kind, body))
@@ -80,9 +78,7 @@ class _Front(BaseHTTPRequestHandler):
         }
         unknown = {name for name in given if not name.startswith("param_")} - _OWN
         if unknown:
-            return self._answer(
-                404, f"Code: 115. DB::Exception: Unknown setting {unknown}."
-            )
+            return self._answer(404, f"Code: 115. DB::Exception: Unknown setting {unknown}.")
         return self._run(given.get("database", ""), statement, parameters)
 
     def _run(self, database: str, statement: str, parameters: dict[str, str]) -> None:

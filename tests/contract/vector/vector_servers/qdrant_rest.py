@@ -136,10 +136,10 @@ class QdrantDouble:
                 )
             case "/points/search":
                 # The vendor's models have lost this request; all but the vector's name is the same.
-                rest = {name: value for name, value in body.items() if name != "vector"}
-                asked = self._read("QueryRequest", {**rest, "query": body["vector"]})
-                found = client.query_points(name, asked.query, query_filter=asked.filter, limit=asked.limit)
-                return [_dumped(one) for one in found.points]
+                others = {key: value for key, value in body.items() if key != "vector"}
+                asked = self._read("QueryRequest", {**others, "query": body["vector"]})
+                best = client.query_points(name, asked.query, query_filter=asked.filter, limit=asked.limit)
+                return [_dumped(one) for one in best.points]
         raise Refused(404, "")
 
     def _read(self, model: str, body: Any) -> Any:
