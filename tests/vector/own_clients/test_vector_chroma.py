@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import multiprocessing
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy
 import pytest
 
 from cloudberth import vector
@@ -22,12 +23,18 @@ NAME = "vector_index_0a_node"
 IDS = ["6f0f6b0c-3a3e-4d7e-9a53-0c1d6a1f2b44", "6f0f6b0c-3a3e-4d7e-9a53-0c1d6a1f2b45"]
 
 
+def record(
+    id: str, given: Sequence[float], text: str = "", metadata: Mapping[str, Any] | None = None
+) -> Record:
+    return Record(id, numpy.asarray(given, dtype=numpy.float32), text, metadata or {})
+
+
 @pytest.fixture
 def of_dify(tmp_path: Path) -> Iterator[str]:
     """A folder with a collection as Dify makes it."""
     import chromadb
 
-    client = chromadb.PersistentClient(
+    client: Any = chromadb.PersistentClient(
         str(tmp_path / "c"), settings=chromadb.Settings(anonymized_telemetry=False)
     )
     collection = client.get_or_create_collection(NAME, embedding_function=None)
@@ -56,8 +63,8 @@ def test_dify_reads_what_we_write(tmp_path: Path) -> None:
 
     with vector.open(f"chroma://{tmp_path}/c", {}) as store:
         store.create(NAME, 2)
-        store.upsert(NAME, [Record(IDS[0], [1.0, 0.0], "first", {"document_id": "d", "list": [1, 2]})])
-    client = chromadb.PersistentClient(
+        store.upsert(NAME, [record(IDS[0], [1.0, 0.0], "first", {"document_id": "d", "list": [1, 2]})])
+    client: Any = chromadb.PersistentClient(
         str(tmp_path / "c"), settings=chromadb.Settings(anonymized_telemetry=False)
     )
     collection = client.get_or_create_collection(NAME, embedding_function=None)
@@ -82,7 +89,7 @@ def test_a_server_that_comes_back_is_used_again(tmp_path: Path) -> None:
         location = f"chroma://127.0.0.1:{process.port}"
         store = vector.open(location, {}, Options(retries=0, timeout=5))
         store.create(NAME, 2)
-        store.upsert(NAME, [Record(IDS[0], [1.0, 0.0], "kept")])
+        store.upsert(NAME, [record(IDS[0], [1.0, 0.0], "kept")])
         process.stop()
         with pytest.raises(Unavailable):
             store.count(NAME)

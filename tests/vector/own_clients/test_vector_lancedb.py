@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import multiprocessing
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy
 import pytest
 
 from cloudberth import vector
@@ -15,10 +17,16 @@ from cloudberth.vector.contract import Record
 pytest.importorskip("lancedb")
 
 
+def record(
+    id: str, given: Sequence[float], text: str = "", metadata: Mapping[str, Any] | None = None
+) -> Record:
+    return Record(id, numpy.asarray(given, dtype=numpy.float32), text, metadata or {})
+
+
 def _write(location: str, start: int) -> None:
     with vector.open(location, {}) as store:
         for at in range(start, start + 40, 10):
-            store.upsert("c", [Record(f"r{one}", [1.0, float(one)], "x") for one in range(at, at + 10)])
+            store.upsert("c", [record(f"r{one}", [1.0, float(one)], "x") for one in range(at, at + 10)])
 
 
 def test_two_processes_write_at_once(tmp_path: Path) -> None:
@@ -35,15 +43,13 @@ def test_two_processes_write_at_once(tmp_path: Path) -> None:
 
 
 def test_bulk_loading_builds_an_index(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    import numpy
-
     monkeypatch.setattr(ours, "_INDEXED_FROM", 300)
     made = numpy.random.default_rng(1).standard_normal((600, 16)).astype(numpy.float32)
     with vector.open(f"lancedb://{tmp_path}/l", {}) as store:
         store.create("c", 16)
         with store.bulk("c"):
             store.upsert(
-                "c", [Record(f"r{at}", one, "x", {"even": at % 2 == 0}) for at, one in enumerate(made)]
+                "c", [record(f"r{at}", one, "x", {"even": at % 2 == 0}) for at, one in enumerate(made)]
             )
         table: Any = store.backend._table("c")  # type: ignore[attr-defined]
         assert any("vector" in index.columns for index in table.list_indices())
@@ -63,7 +69,7 @@ def test_filters_are_only_values(tmp_path: Path) -> None:
     ]
     with vector.open(f"lancedb://{tmp_path}/l", {}) as store:
         store.create("c", 2)
-        store.upsert("c", [Record(f"r{at}", [1.0, at], "x", {one: one}) for at, one in enumerate(odd)])
+        store.upsert("c", [record(f"r{at}", [1.0, at], "x", {one: one}) for at, one in enumerate(odd)])
         for at, one in enumerate(odd):
             assert [record.id for record in store.scan("c", filter={one: one})] == [f"r{at}"]
             assert store.count("c", {"nothing": one}) == 0

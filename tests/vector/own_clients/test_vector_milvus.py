@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import multiprocessing
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy
 import pytest
 
 from cloudberth import vector
@@ -18,6 +20,12 @@ pytest.importorskip("milvus_lite")
 
 NAME = "Vector_index_0a_Node"
 IDS = ["a1", "a2", "a3"]
+
+
+def record(
+    id: str, given: Sequence[float], text: str = "", metadata: Mapping[str, Any] | None = None
+) -> Record:
+    return Record(id, numpy.asarray(given, dtype=numpy.float32), text, metadata or {})
 
 
 def _make_as_dify(path: Path, *, words: bool) -> None:
@@ -73,7 +81,7 @@ def test_a_collection_of_dify_is_read(tmp_path: Path) -> None:
             "a2",
         ]
         assert [hit.id for hit in store.search_text(NAME, "passage", filter="place == 0")] == ["a1"]
-        store.upsert(NAME, [Record("a1", [5.0, 5.0], "changed")])
+        store.upsert(NAME, [record("a1", [5.0, 5.0], "changed")])
         assert store.count(NAME) == 3
         assert [record.id for record in store.scan(NAME)] == ["a2", "a3", "a1"]
         assert store.delete(NAME, ["a2"]) == 1
@@ -91,7 +99,7 @@ def test_a_collection_without_words_says_so(tmp_path: Path) -> None:
 def test_rows_that_dify_adds_to_ours_are_filtered_right(tmp_path: Path) -> None:
     with vector.open(f"milvus://{tmp_path}/m.db", {}) as store:
         store.create(NAME, 2)
-        store.upsert(NAME, [Record("ours", [1.0, 0.0], "x", {"document_id": "d"})])
+        store.upsert(NAME, [record("ours", [1.0, 0.0], "x", {"document_id": "d"})])
     from pymilvus import MilvusClient
 
     client = MilvusClient(str(tmp_path / "m.db"))
@@ -107,7 +115,7 @@ def test_a_text_that_is_too_long_is_refused_by_name(tmp_path: Path) -> None:
     with vector.open(f"milvus://{tmp_path}/m.db", {}) as store:
         store.create(NAME, 2)
         with pytest.raises(InvalidInput, match="65535 bytes"):
-            store.upsert(NAME, [Record("long", [1.0, 0.0], "字" * 30_000)])
+            store.upsert(NAME, [record("long", [1.0, 0.0], "字" * 30_000)])
         assert store.count(NAME) == 0
 
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import multiprocessing
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy
 import pytest
 
 from cloudberth import vector
@@ -20,6 +21,12 @@ from vector_servers.qdrant_rest import QdrantDouble, serving
 
 IDS = [f"00000000-0000-4000-8000-00000000000{at}" for at in range(4)]
 VECTORS = [[3.0, 4.0, 0.0], [0.0, 1.0, 0.0], [1.0, 0.0, 0.0], [0.0, 0.0, 2.0]]
+
+
+def record(
+    id: str, given: Sequence[float], text: str = "", metadata: Mapping[str, Any] | None = None
+) -> Record:
+    return Record(id, numpy.asarray(given, dtype=numpy.float32), text, metadata or {})
 
 
 @pytest.fixture
@@ -72,7 +79,7 @@ def test_the_vendors_client_takes_the_double_for_a_server(double: QdrantDouble) 
 
     store = opened(double)
     store.create("ours", 3)
-    store.upsert("ours", [Record(IDS[0], VECTORS[0], "fox", {"lang": "en"})])
+    store.upsert("ours", [record(IDS[0], VECTORS[0], "fox", {"lang": "en"})])
     client = qdrant_client.QdrantClient(url=f"http://127.0.0.1:{double.port}", check_compatibility=False)
     (point,) = client.scroll("ours")[0]
     assert point.id == IDS[0]
@@ -105,7 +112,7 @@ def test_a_shared_collection_is_seen_by_group(double: QdrantDouble) -> None:
     assert one.get("Shared_Node", [IDS[0].replace("4000", "4001")]) == []
     assert one.delete("Shared_Node", [IDS[0].replace("4000", "4001")]) == 0
     assert all("of a" in hit.record.text for hit in one.search("Shared_Node", VECTORS[0], 10))
-    one.upsert("Shared_Node", [Record("0" * 8 + "-0000-4000-8000-0000000000ff", VECTORS[1], "new")])
+    one.upsert("Shared_Node", [record("0" * 8 + "-0000-4000-8000-0000000000ff", VECTORS[1], "new")])
     assert (one.count("Shared_Node"), other.count("Shared_Node")) == (5, 4)
     with pytest.raises(PreconditionFailed):
         one.create("Shared_Node", 3)
@@ -117,7 +124,7 @@ def test_a_shared_collection_is_seen_by_group(double: QdrantDouble) -> None:
 def test_lengths_of_vectors_survive_qdrants_cosine(double: QdrantDouble) -> None:
     store = opened(double)
     store.create("lengths", 3)
-    store.upsert("lengths", [Record(IDS[0], VECTORS[0])])
+    store.upsert("lengths", [record(IDS[0], VECTORS[0])])
     found = store.get("lengths", [IDS[0]], vectors=True)[0].vector
     assert found is not None
     assert found.tolist() == pytest.approx(VECTORS[0])
@@ -127,7 +134,7 @@ def test_a_server_before_sparse_vectors_is_searched_in_difys_way() -> None:
     with serving(QdrantDouble(version="1.8.3")) as double:
         store = opened(double)
         store.create("old", 3)
-        store.upsert("old", [Record(IDS[0], VECTORS[0], "a quick fox"), Record(IDS[1], VECTORS[1], "a dog")])
+        store.upsert("old", [record(IDS[0], VECTORS[0], "a quick fox"), record(IDS[1], VECTORS[1], "a dog")])
         assert [hit.id for hit in store.search("old", VECTORS[0], 1)] == [IDS[0]]
         assert [hit.id for hit in store.search_text("old", "fox")] == [IDS[0]]
         paths = {path for _, path, _ in double.requests}

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+import numpy
 import pytest
 
 from cloudberth import vector
@@ -20,6 +21,12 @@ NAME = "Vector_index_0a_Node"
 IDS = ["6f0f6b0c-3a3e-4d7e-9a53-0c1d6a1f2b44", "6f0f6b0c-3a3e-4d7e-9a53-0c1d6a1f2b45"]
 # The object of the second record has another id, as in Dify before 1.15.
 OBJECTS = [IDS[0], "00000000-0000-4000-8000-000000000001"]
+
+
+def record(
+    id: str, given: Sequence[float], text: str = "", metadata: Mapping[str, Any] | None = None
+) -> Record:
+    return Record(id, numpy.asarray(given, dtype=numpy.float32), text, metadata or {})
 
 
 @pytest.fixture
@@ -89,7 +96,7 @@ def test_a_class_of_dify_is_read(double: WeaviateDouble) -> None:
         hits = store.search(NAME, [0.0, 1.0], 2, filter='document_id == "d" and not exists(chunk_index)')
         assert [hit.id for hit in hits] == [IDS[1], IDS[0]]
         assert store.search_text(NAME, "1 passage")[0].id == IDS[1]
-        store.upsert(NAME, [Record(IDS[1], [0.0, 3.0], "changed", {"document_id": "e"})])
+        store.upsert(NAME, [record(IDS[1], [0.0, 3.0], "changed", {"document_id": "e"})])
         assert store.count(NAME) == 2
         assert store.delete(NAME, IDS[1:]) == 1
 
@@ -100,7 +107,7 @@ def test_dify_reads_what_we_write(double: WeaviateDouble) -> None:
     with opened(double) as store:
         store.create(NAME, 2)
         metadata = {"document_id": "d", "dataset_id": "s", "doc_hash": "h", "year": 2024}
-        store.upsert(NAME, [Record(IDS[0], [1.0, 0.0], "passage", metadata)])
+        store.upsert(NAME, [record(IDS[0], [1.0, 0.0], "passage", metadata)])
     with vendors_client(double) as client:
         found = client.collections.use(NAME).query.near_vector(
             near_vector=[1.0, 0.0],
