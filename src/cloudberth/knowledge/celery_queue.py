@@ -17,6 +17,7 @@ import os
 import threading
 import weakref
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import Any
 
 from cloudberth.errors import CloudberthError, InvalidInput
@@ -87,9 +88,11 @@ class Sender:
         # A broker that was away a moment ago is the sweeper's matter.
         if parts is None or self._is_down:
             return
-        with parts.database.transaction(alone=True) as connection:
-            parts.jobs.mark_sent(connection, (job_id,))
-        self._send(parts, (job_id,))
+        # The job is in the table: nothing that goes wrong from here on is the caller's matter.
+        with suppress(CloudberthError):
+            with parts.database.transaction(alone=True) as connection:
+                parts.jobs.mark_sent(connection, (job_id,))
+            self._send(parts, (job_id,))
 
     def close(self) -> None:
         self._stop.set()
