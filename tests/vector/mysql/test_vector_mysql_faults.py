@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import socket
+import ssl
 import threading
 from collections.abc import Iterator
 from typing import Any
@@ -25,6 +26,8 @@ from cloudberth.errors import (
 )
 from cloudberth.vector import Options, Record
 from cloudberth.vector._mysql.connecting import as_ours
+from cloudberth.vector.mariadb import MariaDbSettings
+from cloudberth.vector.tidb_vector import TiDbVectorSettings
 
 PATIENT = Options()
 HASTY = Options(timeout=1.0, deadline=3.0, retries=0)
@@ -193,6 +196,39 @@ def test_a_secret_in_a_location_is_refused() -> None:
 def test_a_certificate_file_that_is_not_there_is_said() -> None:
     with pytest.raises(InvalidInput, match="there is no file"):
         vector.open(f"mariadb://root@127.0.0.1/d?ca_file={os.devnull}x", {})
+
+
+@pytest.mark.parametrize(
+    ("tls", "verified", "named"),
+    [
+        ("require", ssl.CERT_NONE, False),
+        ("verify-ca", ssl.CERT_REQUIRED, False),
+        ("verify-full", ssl.CERT_REQUIRED, True),
+    ],
+)
+def test_encryption_verifies_what_it_says(tls: str, verified: ssl.VerifyMode, named: bool) -> None:
+    context = MariaDbSettings.from_environment({"MARIADB_TLS": tls}).connection_parameters()["ssl"]
+    assert (context.verify_mode, context.check_hostname) == (verified, named)
+
+
+def test_tidb_is_verified_unless_that_is_switched_off() -> None:
+    variables = {"TIDB_VECTOR_HOST": "h", "TIDB_VECTOR_USER": "u", "TIDB_VECTOR_DATABASE": "d"}
+    assert TiDbVectorSettings.from_environment(variables).connection_parameters()["ssl"].check_hostname
+    off = TiDbVectorSettings.from_environment({**variables, "TIDB_VECTOR_TLS": "disable"})
+    assert (off.connection_parameters()["ssl"], off.connection_parameters()["ssl_disabled"]) == (None, True)
+
+
+@pytest.mark.server
+def test_a_server_without_a_trusted_certificate_is_not_trusted(on_mariadb: tuple[Any, str]) -> None:
+    server, database = on_mariadb
+    location = f"mariadb://root@{server.host}:{server.port}/{database}?tls=verify-full"
+    with (
+        vector.open(location, {"MARIADB_PASSWORD": server.password}, HASTY) as store,
+        pytest.raises(BackendError, match="CERTIFICATE_VERIFY_FAILED") as raised,
+    ):
+        store.health()
+    assert not raised.value.retryable
+    assert "ca_file" in raised.value.hint
 
 
 def test_what_is_not_set_is_named_by_its_variable() -> None:

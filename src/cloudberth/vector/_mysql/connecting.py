@@ -119,6 +119,8 @@ def _kind(number: int, said: str, name: str) -> BackendError | InvalidInput:
         return BackendError(said, kind=Kind.NOT_FOUND, hint="create the database, or name another one")
     if number in _DENIED:
         return PermissionDenied(said)
+    if "CERTIFICATE_VERIFY_FAILED" in said:
+        return BackendError(said, kind=Kind.INVALID, hint="name the CA file (ca_file)")
     if number in _LOST or number in _SLOW:
         late = "timed out" in said or number in _SLOW
         return TimedOut("no answer in time") if late else Unavailable(said or "the connection is gone")

@@ -19,9 +19,10 @@ Engine = Literal["", "mariadb", "seekdb"]
 class MySqlSettings(VectorSettings):
     """Where the server is and who asks.
 
-    tls: empty means verify-full with a CA file and no encryption without one, unless a type says otherwise.
-    ca_file: certificates that are trusted; without it those of the system. engine: another engine of this
-    family is at that address; the layout stays that of the type, functions and indexes are the engine's.
+    tls: empty means verify-full with a CA file; without one encrypted when the server can, but not verified,
+    as Dify connects, unless a type says otherwise. ca_file: certificates that are trusted; without it those
+    of the system. engine: another engine of this family is at that address; the layout stays that of the
+    type, functions and indexes are the engine's.
     """
 
     parts: ClassVar[Mapping[str, str]] = {"host": "host", "port": "port", "user": "user", "path": "database"}
@@ -42,6 +43,7 @@ class MySqlSettings(VectorSettings):
 
     def connection_parameters(self) -> dict[str, Any]:
         """Parameters of PyMySQL, the password too. Raises InvalidInput for a CA file that is not there."""
+        mode: TlsMode = self.tls or ("verify-full" if self.ca_file else self.default_tls)
         return {
             "host": self.host,
             "port": self.port,
@@ -49,11 +51,11 @@ class MySqlSettings(VectorSettings):
             "password": revealed(self.password),
             "database": self.database,
             "charset": "utf8mb4",
-            "ssl": self._ssl_context(),
+            "ssl": self._ssl_context(mode),
+            "ssl_disabled": mode == "disable",
         }
 
-    def _ssl_context(self) -> ssl.SSLContext | None:
-        mode = self.tls or ("verify-full" if self.ca_file else self.default_tls)
+    def _ssl_context(self, mode: TlsMode) -> ssl.SSLContext | None:
         if mode in {"", "disable"}:
             return None
         if self.ca_file and not Path(self.ca_file).is_file():
