@@ -181,3 +181,29 @@ def test_a_large_collection_is_warned_of(
         store.upsert("c", records(1, start=500))
         store.upsert("c", records(1, start=600))
     assert [record.getMessage().count("berth vector migrate") for record in caplog.records] == [1]
+
+
+def test_two_hundred_threads_may_search_at_once(tmp_path: Path) -> None:
+    """NumPy's OpenBLAS ends a process in which more than 64 threads multiply: only a few do."""
+    code = """
+import sys, threading, numpy
+from cloudberth import vector
+from cloudberth.vector.conformance.model import records, vector_of
+with vector.open(sys.argv[1]) as store:
+    store.create("c", 256)
+    made = records(3000, dimension=256)
+    store.upsert("c", made)
+    gate = threading.Barrier(200)
+    found = []
+    def ask(at):
+        gate.wait()
+        found.append(store.search("c", vector_of(made[at]), 1)[0].id == f"r{at}")
+    threads = [threading.Thread(target=ask, args=(at,)) for at in range(200)]
+    [thread.start() for thread in threads]
+    [thread.join() for thread in threads]
+    print(sum(found))
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(tmp_path / "v.db")], capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stdout.strip()) == (0, "200"), done.stderr[-2000:]

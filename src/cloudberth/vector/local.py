@@ -18,6 +18,7 @@ from pydantic import Field
 
 from cloudberth.errors import InvalidInput, NotFound, PreconditionFailed
 from cloudberth.extras import late_import
+from cloudberth.matrices import PLACES
 from cloudberth.vector._local.database import LocalDatabase
 from cloudberth.vector._local.filters import compiled, facts_of
 from cloudberth.vector._local.matrix import Matrices, nearest_keys
@@ -183,7 +184,8 @@ class Local(OpenableVectorBackend):
             number = _number(connection, collection.name)
             only = None if query.filter is None else _key_array(connection, number, query.filter)
             snapshot = self._matrices.current(connection, number, collection.dimension, collection.metric)
-            found = nearest_keys(snapshot, collection.metric, query.vector, query.k, only)
+            with PLACES:
+                found = nearest_keys(snapshot, collection.metric, query.vector, query.k, only)
             return _hits(connection, found)
 
     def search_text(self, collection: Collection, query: TextQuery) -> list[Hit]:

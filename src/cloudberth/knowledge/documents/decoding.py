@@ -18,7 +18,7 @@ _MARKS = (
 _SAMPLE = 64 * 1024
 _CONTROL = re.compile(r"[\x00-\x08\x0e-\x1a\x1c-\x1f\x7f]")
 _MOST_CONTROL = 0.01
-_COMMON_HAN = 0.7
+_EVERYDAY_HAN = 0.7
 _PLAIN = 0.9
 _FEWEST_PAIRS = 16
 # Of the encodings that charset-normalizer knows, those that people's files are in.
@@ -56,7 +56,7 @@ def _decoded(data: bytes, declared: str) -> str | None:
     if wide is not None:
         return wide
     chinese = _strict(data, "gb18030")
-    if chinese is not None and _is_common_chinese(chinese):
+    if chinese is not None and _is_everyday_chinese(chinese):
         korean = _strict(data, "cp949") if _is_hangul(data) else None
         return chinese if korean is None else korean
     return _most_likely(data)
@@ -87,20 +87,20 @@ def _wide(data: bytes) -> str | None:
     for encoding in ("utf-16-le", "utf-16-be"):
         sample = data[:_SAMPLE].decode(encoding, "replace")
         plain = sum(
-            1 for letter in sample if " " <= letter <= "~" or letter in "\r\n\t" or _is_common(letter)
+            1 for letter in sample if " " <= letter <= "~" or letter in "\r\n\t" or _is_everyday(letter)
         )
         if plain >= _PLAIN * len(sample):
             return _strict(data, encoding)
     return None
 
 
-def _is_common_chinese(text: str) -> bool:
+def _is_everyday_chinese(text: str) -> bool:
     """Whether what is not ASCII is mostly Han that GB 2312 calls common (its level 1), or CJK punctuation."""
     foreign = [letter for letter in text[:_SAMPLE] if letter > "\x7f"]
     if not foreign:
         return False
-    common = sum(1 for letter in foreign if _is_common(letter))
-    return common >= _COMMON_HAN * len(foreign)
+    everyday = sum(1 for letter in foreign if _is_everyday(letter))
+    return everyday >= _EVERYDAY_HAN * len(foreign)
 
 
 def _is_hangul(data: bytes) -> bool:
@@ -112,7 +112,7 @@ def _is_hangul(data: bytes) -> bool:
     return len(leads) >= _FEWEST_PAIRS and hangul >= 0.97 * len(leads)
 
 
-def _is_common(letter: str) -> bool:
+def _is_everyday(letter: str) -> bool:
     if "\u3000" <= letter <= "\u303f" or "\uff00" <= letter <= "\uffef" or letter in "“”‘’…—·":
         return True
     if not "\u4e00" <= letter <= "\u9fff":

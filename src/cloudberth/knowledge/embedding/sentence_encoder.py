@@ -16,6 +16,7 @@ from pydantic import Field
 
 from cloudberth.extras import late_import
 from cloudberth.knowledge.embedding.contract import Embedder
+from cloudberth.matrices import PLACES
 from cloudberth.settings import EnvironmentSettings
 
 if TYPE_CHECKING:
@@ -52,7 +53,9 @@ class SentenceEncoder(Embedder):
         return len(_model(self._threads)._tokenizer.encode(plain, out_type=int))
 
     def _embed(self, texts: Sequence[str], *, is_query: bool) -> Vectors:  # noqa: ARG002 — the contract's
-        found: Vectors = _model(self._threads).encode(list(texts))
+        model = _model(self._threads)
+        with PLACES:
+            found: Vectors = model.encode(list(texts))
         return found
 
 
