@@ -184,7 +184,7 @@ def test_a_large_collection_is_warned_of(
 
 
 def test_two_hundred_threads_may_search_at_once(tmp_path: Path) -> None:
-    """NumPy's OpenBLAS ends a process in which more than 64 threads multiply: only a few do."""
+    """Each with a connection, and all with one matrix."""
     code = """
 import sys, threading, numpy
 from cloudberth import vector
