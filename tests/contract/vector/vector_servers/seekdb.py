@@ -106,7 +106,7 @@ def server() -> SqlServer:
         known = json.loads(state.read_text()) if state.exists() else _started()
         known["users"] += 1
         state.write_text(json.dumps(known))
-    atexit.register(_leave, folder, state)
+    atexit.register(_leave, folder, state, known)
     return SqlServer(known["port"], PASSWORD)
 
 
@@ -150,13 +150,16 @@ def _started() -> dict[str, Any]:
     return {"pid": process.pid, "port": port, "data": data, "users": 0}
 
 
-def _leave(folder: Path, state: Path) -> None:
-    # The folder of the run may be gone already, then so is the list of users.
-    with contextlib.suppress(FileNotFoundError), _locked(folder):
-        known = json.loads(state.read_text())
-        known["users"] -= 1
-        state.write_text(json.dumps(known))
-        if known["users"] == 0:
+def _leave(folder: Path, state: Path, known: dict[str, Any]) -> None:
+    """The last one stops it. A run in one process removes its folder before this, and then is the last."""
+    if not folder.is_dir():
+        _stop(known)
+        return
+    with _locked(folder):
+        now = json.loads(state.read_text())
+        now["users"] -= 1
+        state.write_text(json.dumps(now))
+        if now["users"] == 0:
             state.unlink()
             _stop(known)
 
