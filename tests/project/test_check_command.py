@@ -256,8 +256,8 @@ def program(folder: Path, name: str, script: str) -> None:
     ("berth", "checkov", "code", "said"),
     [
         ("exit 0", "echo no json", 1, "nothing that can be read"),
-        ("echo no such region >&2; exit 2", "exit 0", 1, "small.yaml: cannot be rendered: no such region"),
-        ("exit 0", "cat {report}; exit 1", 1, "small.yaml: CKV_AWS_18 Ensure"),
+        ("echo no such region >&2; exit 2", "exit 0", 1, "small-aws.yaml: cannot be rendered: no such region"),
+        ("exit 0", "cat {report}; exit 1", 1, "small-aws.yaml: CKV_AWS_18 Ensure"),
         ("exit 0", "cat {clean}", 0, "7 passed, 0 failed, 2 skipped with a reason, in 1 examples"),
     ],
 )
@@ -270,7 +270,7 @@ def test_the_scan_of_the_examples(
     said: str,
 ) -> None:
     (small_project / "examples").mkdir()
-    (small_project / "examples" / "small.yaml").write_text("")
+    (small_project / "examples" / "small-aws.yaml").write_text("")
     report, clean = small_project / "report.json", small_project / "clean.json"
     report.write_text(json.dumps(REPORT))
     clean.write_text(json.dumps({**REPORT, "results": {"failed_checks": []}}))
