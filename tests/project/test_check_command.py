@@ -256,7 +256,12 @@ def program(folder: Path, name: str, script: str) -> None:
     ("berth", "checkov", "code", "said"),
     [
         ("exit 0", "echo no json", 1, "nothing that can be read"),
-        ("echo no such region >&2; exit 2", "exit 0", 1, "small-aws.yaml: cannot be rendered: no such region"),
+        (
+            "echo no such region >&2; exit 2",
+            "exit 0",
+            1,
+            "small-aws.yaml: cannot be rendered: no such region",
+        ),
         ("exit 0", "cat {report}; exit 1", 1, "small-aws.yaml: CKV_AWS_18 Ensure"),
         ("exit 0", "cat {clean}", 0, "7 passed, 0 failed, 2 skipped with a reason, in 1 examples"),
     ],
