@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 from pydantic import Field, SecretStr
@@ -88,6 +89,9 @@ class ClickZetta(NotedBackend):
     settings = ClickZettaSettings
     columns = Columns("id", "page_content", "metadata", "vector")
     filtered_here = True
+    capabilities = Capabilities(
+        metrics=frozenset(_FUNCTIONS), full_text=FullText.CJK, lower=True, exact=False
+    )
 
     def __init__(self, settings: ClickZettaSettings, options: Options) -> None:
         super().__init__(options)
@@ -97,13 +101,7 @@ class ClickZetta(NotedBackend):
         full_text = FullText.NONE
         if settings.enable_inverted_index:
             full_text = FullText.CJK if settings.analyzer_type in {"chinese", "unicode"} else FullText.WORDS
-        self.capabilities = Capabilities(
-            metrics=frozenset(_FUNCTIONS),
-            full_text=full_text,
-            lower=True,
-            batch=settings.batch_size,
-            exact=False,
-        )
+        self.capabilities = replace(type(self).capabilities, full_text=full_text, batch=settings.batch_size)
 
     @classmethod
     def open(cls, settings: VectorSettings, options: Options) -> Self:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from pydantic import Field, SecretStr
@@ -74,19 +75,17 @@ class Iris(NotedBackend):
     id = "iris"
     settings = IrisSettings
     filtered_here = True
+    capabilities = Capabilities(
+        metrics=frozenset(_FUNCTIONS), full_text=FullText.WORDS, ids="uuid", lower=True, exact=False
+    )
 
     def __init__(self, settings: IrisSettings, options: Options) -> None:
         super().__init__(options)
         self._settings = settings
         self._driver = late_import("iris.dbapi", extra="iris", needed_for=self.id)
         self.place = f"iris://{settings.host}:{settings.port}/{settings.database}"
-        self.capabilities = Capabilities(
-            metrics=frozenset(_FUNCTIONS),
-            full_text=FullText.WORDS if settings.text_index else FullText.NONE,
-            ids="uuid",
-            lower=True,
-            exact=False,
-        )
+        if not settings.text_index:
+            self.capabilities = replace(type(self).capabilities, full_text=FullText.NONE)
 
     @classmethod
     def open(cls, settings: VectorSettings, options: Options) -> Self:

@@ -126,12 +126,12 @@ class MyScale(OpenableVectorBackend):
 
     id = "myscale"
     settings = MyScaleSettings
+    capabilities = Capabilities(
+        metrics=frozenset(Metric), full_text=FullText.CJK, lower=True, dimensions=65_536
+    )
 
     def __init__(self, settings: MyScaleSettings, options: Options) -> None:
         self.place = f"myscale://{settings.host}:{settings.port}/{settings.database}"
-        self.capabilities = Capabilities(
-            metrics=frozenset(Metric), full_text=FullText.CJK, lower=True, dimensions=65_536
-        )
         self._settings = settings
         self._vendor = not settings.engine
         self._client = ClickHouse(settings.place(), options.timeout, options.connections)

@@ -157,15 +157,15 @@ class Oracle(DbApiBackend):
     id = "oracle"
     settings = OracleSettings
     numbered = True
+    capabilities = Capabilities(
+        metrics=frozenset(Metric), full_text=FullText.CJK, ids="uuid", lower=True, dimensions=65_535
+    )
 
     def __init__(self, settings: OracleSettings, options: Options) -> None:
         super().__init__(options)
         self._settings = settings
         self._driver = late_import("oracledb", extra="oracle-vectors", needed_for=self.id)
         self.place = f"oracle://{settings.dsn}"
-        self.capabilities = Capabilities(
-            metrics=frozenset(Metric), full_text=FullText.CJK, ids="uuid", lower=True, dimensions=65_535
-        )
 
     @classmethod
     def open(cls, settings: VectorSettings, options: Options) -> Self:

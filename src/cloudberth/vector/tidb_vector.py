@@ -63,6 +63,7 @@ class TiDbVector(MySqlBackend):
     settings = TiDbVectorSettings
     layout = LAYOUT
     engine: Engine = TIDB
+    searchable = False
 
     @classmethod
     def _of(cls, settings: MySqlSettings, options: Options) -> Self:

@@ -43,11 +43,29 @@ _STATEMENT = 2_000_000
 _MARK = "z_"
 
 
+def _capabilities(engine: Engine, layout: Layout, *, searchable: bool) -> Capabilities:
+    full_text = FullText.NONE
+    if searchable:
+        full_text = FullText.CJK if engine.cjk or layout.words else FullText.WORDS
+    return Capabilities(
+        metrics=frozenset(engine.distances),
+        full_text=full_text,
+        ids="uuid",
+        lower=True,
+        dimensions=engine.dimensions,
+    )
+
+
 class MySqlBackend(OpenableVectorBackend):
     """Tables in one database. layout, engine: of the type. searchable: whether it has full text."""
 
     layout: ClassVar[Layout]
     engine: Engine
+    searchable: bool = True
+
+    def __init_subclass__(cls) -> None:
+        """What a type can do with its own engine and default settings."""
+        cls.capabilities = _capabilities(cls.engine, cls.layout, searchable=cls.searchable)
 
     def __init__(
         self,
@@ -63,7 +81,7 @@ class MySqlBackend(OpenableVectorBackend):
         self.searchable = searchable
         self._metric = metric
         self.place = settings.place(self.id.replace("_", "-"))
-        self.capabilities = self._able()
+        self.capabilities = _capabilities(engine, self.layout, searchable=searchable)
         self._out = engine.out
         parameters = settings.connection_parameters()
         connecting.driver(self.id)
@@ -83,18 +101,6 @@ class MySqlBackend(OpenableVectorBackend):
     @classmethod
     def _of(cls, settings: MySqlSettings, options: Options) -> Self:
         return cls(settings, options, engine_at(settings, cls.engine))
-
-    def _able(self) -> Capabilities:
-        full_text = FullText.NONE
-        if self.searchable:
-            full_text = FullText.CJK if self.engine.cjk or self.layout.words else FullText.WORDS
-        return Capabilities(
-            metrics=frozenset(self.engine.distances),
-            full_text=full_text,
-            ids="uuid",
-            lower=True,
-            dimensions=self.engine.dimensions,
-        )
 
     # ── collections
 
