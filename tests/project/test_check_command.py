@@ -23,7 +23,8 @@ from checkout.checks import (
     summary,
 )
 from checkout.environment import Environment
-from checkout.scan import failures, unreasoned
+from checkout.progress import Progress
+from checkout.scan import failures, scan_examples, unreasoned
 from checkout.scan import read_report as read_scan
 
 LINT, FORMAT, TYPES, SECURITY, TESTS = PARTS
@@ -292,3 +293,11 @@ def test_without_the_scanner_only_continuous_integration_fails(
     assert main(small_project, ["--only", "security"], WITHOUT_SCANNER) == 0
     monkeypatch.setenv("CI", "true")
     assert main(small_project, ["--only", "security"], WITHOUT_SCANNER) == 1
+
+
+def test_a_scan_of_nothing_is_a_complaint(tmp_path: Path) -> None:
+    environment = Environment(tmp_path, tmp_path / "venv")
+    (tmp_path / "src").mkdir()
+    (tmp_path / "examples").mkdir()
+    scan = scan_examples(tmp_path, environment, environment, tmp_path, Progress(1))
+    assert scan.complaints == ("examples: there is none that could be scanned",)

@@ -50,6 +50,8 @@ def scan_examples(
             progress.tick()
     scans = [running[example].result() for example in examples]
     complaints = [line for scan in scans for line in scan.complaints] + unreasoned(root / "src")
+    if not examples:
+        complaints.append("examples: there is none that could be scanned")
     passed, skipped = sum(scan.passed for scan in scans), sum(scan.skipped for scan in scans)
     counts = f"{passed} passed, {len(complaints)} failed, {skipped} skipped with a reason"
     return Scan(tuple(complaints), f"{counts}, in {len(examples)} examples")
