@@ -31,8 +31,15 @@ Verdict = Literal["ok", "warn", "fail"]
 _SIGNS = {"ok": "[green]✓[/green]", "warn": "[yellow]![/yellow]", "fail": "[red]✗[/red]"}
 # What each extra brings, by the module that is looked for.
 _NEEDED = {
-    "server": ("fastapi", "uvicorn", "jinja2", "prometheus_client", "python_multipart", "cryptography"),
-    "vector": ("numpy",),
+    "server": (
+        "fastapi",
+        "uvicorn",
+        "jinja2",
+        "prometheus_client",
+        "python_multipart",
+        "cryptography",
+        "numpy",
+    ),
 }
 _READERS = {"pdf": "pypdf", "docx": "docx", "xlsx": "openpyxl", "pptx": "pptx"}
 _LEAST_BYTES, _SCANT_BYTES = 200 << 20, 2 << 30
@@ -120,7 +127,7 @@ def _extras() -> Check:
         if importlib.util.find_spec(module) is None
     ]
     if missing:
-        hint = "pip install 'cloudberth[server,vector,documents,embedding]'"
+        hint = "pip install 'cloudberth[server,documents,embedding]'"
         return Check("extras", "fail", "missing: " + ", ".join(missing), hint)
     return Check("extras", "ok", ", ".join(module for modules in _NEEDED.values() for module in modules))
 

@@ -27,6 +27,8 @@ from cloudberth.infra.workspace import write_file
 from cloudberth.report import Report, missing, report
 from cloudberth.report import as_json as report_document
 
+_LOCALLY = "a platform on this machine, without any cloud: berth up --local"
+
 
 @dataclass(frozen=True, slots=True)
 class Subject:
@@ -121,6 +123,7 @@ def plan(
         _show(subject, full=full, assumptions=assumptions)
         if picture:
             out.print(f"[bold]Picture[/bold]  {picture}", soft_wrap=True)
+        err.print(f"[dim]{_LOCALLY}[/dim]")
     return _exit_code(subject.findings, fail_on)
 
 

@@ -83,7 +83,7 @@ def _serve(
     platform: bool, no_sample: bool,
 ) -> None:  # fmt: skip
     from cloudberth.server.application import create_application
-    from cloudberth.server.building import build_services, close_services, indexing
+    from cloudberth.server.building import build_services, close_services, indexing, warm_up
     from cloudberth.server.exporting import exporter
     from cloudberth.server.knowledge.sample import seed
     from cloudberth.server.running import address_of, listen, run
@@ -106,6 +106,7 @@ def _serve(
         def ready() -> None:
             _greet(address, host, home.folder, token)
             if platform:
+                warm_up(services)
                 home.write(address, listening.getsockname()[1], time.time())
 
         with exporter(settings, enabled=exports), indexing(services):

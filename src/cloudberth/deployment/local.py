@@ -21,7 +21,7 @@ from pydantic import Field, ValidationError
 from cloudberth.deployment import document as documents
 from cloudberth.deployment import interpolation, loader, reading, wording
 from cloudberth.deployment.model.base import Name, Section, VariableName
-from cloudberth.errors import InvalidDeployment
+from cloudberth.errors import InvalidDeployment, Problem
 
 DEFAULT_PORT = 8840
 
@@ -68,7 +68,17 @@ def is_local(path: Path) -> bool:
 
 def load_local(path: Path, environment: Mapping[str, str] | None = None) -> LocalPlatform:
     """Read the file. environment: for ``${NAME}``. Raises InvalidDeployment with every problem of it."""
-    text, file = path.read_text(encoding="utf-8-sig"), str(path)
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except (OSError, ValueError):
+        raise InvalidDeployment((Problem(str(path), 0, 0, "", "the file cannot be read"),)) from None
+    return load_local_text(text, str(path), environment)
+
+
+def load_local_text(
+    text: str, file: str = "berth.yaml", environment: Mapping[str, str] | None = None
+) -> LocalPlatform:
+    """Read the text of such a file; file is its name in problems. Raises like `load_local`."""
     document = documents.read(text, file)
     problems = list(document.problems)
     if document.readable:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import os
+import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
+from cloudberth.errors import CloudberthError
 from cloudberth.knowledge.opening import open_knowledge
 from cloudberth.knowledge.workers import start_workers
 from cloudberth.server.admin import AdminToken
@@ -71,6 +73,17 @@ def indexing(services: Services) -> Iterator[None]:
     finally:
         if workers is not None:
             workers.stop()
+
+
+def warm_up(services: Services) -> None:
+    """Load the embedding model in the background, so that the first search does not wait for it."""
+
+    def load() -> None:
+        # Whoever searches is told what is wrong.
+        with suppress(CloudberthError):
+            services.knowledge.service.parts.embedders.named("").embed_query("warm")
+
+    threading.Thread(target=load, name="knowledge-warm-up", daemon=True).start()
 
 
 def close_services(services: Services) -> None:

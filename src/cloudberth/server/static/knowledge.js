@@ -46,7 +46,7 @@ function answerOf(request, lost) {
 
 async function sendAll(form, files) {
   const list = form.querySelector(".uploads");
-  const waiting = [...files].map((file) => ({ file, ...line(list, file.name) }));
+  const waiting = files.map((file) => ({ file, ...line(list, file.name) }));
   for (const one of waiting) {
     one.said.textContent = form.dataset.sending;
     const request = await send(form, form.action, one.file, (share) => { one.progress.value = share; });
@@ -57,7 +57,6 @@ async function sendAll(form, files) {
     const table = document.querySelector("#documents");
     if (taken && table) refresh(table);
   }
-  form.reset();
   form.querySelectorAll("button").forEach((button) => { button.disabled = false; });
 }
 
@@ -67,7 +66,10 @@ for (const form of document.querySelectorAll("form[data-upload]")) {
   form.addEventListener("submit", (event) => {
     if (event.submitter && event.submitter.dataset.fileInto) return;
     event.preventDefault();
-    if (field.files.length) sendAll(form, field.files);
+    const files = [...field.files];
+    // Whoever chooses more while these are on their way does not lose them.
+    field.value = "";
+    if (files.length) sendAll(form, files);
   });
   for (const name of ["dragenter", "dragover"]) {
     drop.addEventListener(name, (event) => { event.preventDefault(); drop.classList.add("over"); });
@@ -75,7 +77,7 @@ for (const form of document.querySelectorAll("form[data-upload]")) {
   for (const name of ["dragleave", "drop"]) drop.addEventListener(name, () => drop.classList.remove("over"));
   drop.addEventListener("drop", (event) => {
     event.preventDefault();
-    if (event.dataTransfer.files.length) sendAll(form, event.dataTransfer.files);
+    if (event.dataTransfer.files.length) sendAll(form, [...event.dataTransfer.files]);
   });
 }
 
