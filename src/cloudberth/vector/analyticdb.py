@@ -51,6 +51,7 @@ class AnalyticDbSettings(PostgresSettings):
     region_id: str = Field("", alias="ANALYTICDB_REGION_ID")
     instance_id: str = Field("", alias="ANALYTICDB_INSTANCE_ID")
     namespace_password: SecretStr | None = Field(None, alias="ANALYTICDB_NAMESPACE_PASSWORD")
+    endpoint: str = Field("", alias="ANALYTICDB_ENDPOINT")
     sslmode: SslMode = Field("", alias="ANALYTICDB_SSLMODE")
     sslrootcert: str = Field("", alias="ANALYTICDB_SSLROOTCERT")
 
