@@ -147,7 +147,9 @@ class AnalyticDbDouble:
         )
         offset = int(asked.get("Offset") or 0)
         rows = self._run(statement, [*values, int(asked["TopK"]), offset])
-        found: dict[str, Any] = {"Matches": {"match": _matches(rows, asked.get("IncludeValues") == "true")}}
+        found: dict[str, Any] = {
+            "Matches": {"match": _matches(rows, asked.get("IncludeValues", "").lower() == "true")}
+        }
         if offset:
             found["Total"] = self._run(f"SELECT count(*) FROM {table} WHERE {where}", [])[0][0]
         return found
