@@ -8,6 +8,8 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
+from cloudberth.cache import Cache
+from cloudberth.cache.sessions import CacheSessions
 from cloudberth.errors import CloudberthError
 from cloudberth.knowledge.opening import open_knowledge
 from cloudberth.knowledge.workers import start_workers
@@ -19,10 +21,12 @@ from cloudberth.server.metrics import FunctionCollector, ServerMetrics
 from cloudberth.server.pages import Pages
 from cloudberth.server.sections import Section
 from cloudberth.server.services import Services
-from cloudberth.server.sessions import DatabaseSessions
+from cloudberth.server.sessions import DatabaseSessions, Session, Sessions
 from cloudberth.server.settings import ServerSettings
 from cloudberth.server.sign_in_limits import SignInLimits
+from cloudberth.server.store_metrics import cache_metrics, vector_metrics
 from cloudberth.server.trace_metrics import trace_metrics
+from cloudberth.tracing.database import Database
 from cloudberth.tracing.destinations import Destinations
 from cloudberth.tracing.ingest import Ingest
 from cloudberth.tracing.keys import IngestKeys
@@ -39,11 +43,17 @@ def build_services(settings: ServerSettings, sections: tuple[Section, ...]) -> S
     metrics = ServerMetrics()
     metrics.add(FunctionCollector(lambda: trace_metrics(store, destinations)))
     metrics.add(FunctionCollector(ModelMetrics(store.database).collect))
+    knowledge = open_knowledge(knowledge_variables(settings), settings.knowledge)
+    shared = knowledge.parts.cache
+    if shared is not None:
+        counted = shared
+        metrics.add(FunctionCollector(lambda: cache_metrics(counted)))
+    metrics.add(FunctionCollector(lambda: vector_metrics(knowledge.parts.vectors.store)))
     return Services(
         settings=settings,
         admin=AdminToken(settings.admin_token),
         console=console,
-        sessions=DatabaseSessions(console, settings.session_hours),
+        sessions=_sessions(console, shared, settings),
         limits=SignInLimits(),
         pages=Pages(sections),
         metrics=metrics,
@@ -52,8 +62,15 @@ def build_services(settings: ServerSettings, sections: tuple[Section, ...]) -> S
         destinations=destinations,
         keys=IngestKeys(store.database),
         otlp_places=asyncio.Semaphore(settings.otlp_together),
-        knowledge=build_part(open_knowledge(knowledge_variables(settings), settings.knowledge)),
+        knowledge=build_part(knowledge),
     )
+
+
+def _sessions(console: Database, cache: Cache | None, settings: ServerSettings) -> Sessions:
+    """In the cache when several machines share it, else in the server's database."""
+    if cache is not None and cache.capabilities.reach == "network":
+        return CacheSessions(cache.under("sessions"), settings.session_hours, Session)
+    return DatabaseSessions(console, settings.session_hours)
 
 
 def knowledge_variables(settings: ServerSettings) -> dict[str, str]:
