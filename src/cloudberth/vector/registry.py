@@ -43,6 +43,7 @@ BACKENDS = {
     "seekdb": "cloudberth.vector.seekdb:SeekDb",
     "tidb_on_qdrant": "cloudberth.vector.tidb_on_qdrant:TidbOnQdrant",
     "tidb_vector": "cloudberth.vector.tidb_vector:TiDbVector",
+    "upstash": "cloudberth.vector.upstash:Upstash",
     "vastbase": "cloudberth.vector.vastbase:Vastbase",
     "weaviate": "cloudberth.vector.weaviate:Weaviate",
 }

@@ -1,0 +1,262 @@
+"""Upstash Vector's REST API in memory: namespaces, ranges, and its own filter language with its own reader.
+
+The vendor's library accepts it (tests/vector/http_stores/test_vector_upstash.py).
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+TOKEN = "of-tests-no-secret"
+_TOKENS = re.compile(
+    r"""\s*(?:(?P<text>'[^']*'|"[^"]*")|(?P<number>-?\d+(?:\.\d+)?)|(?P<sign><=|>=|!=|[=<>(),])"""
+    r"""|(?P<word>[a-zA-Z_][a-zA-Z_0-9.\[\]#-]*))"""
+)
+
+
+class Refused(Exception):
+    def __init__(self, status: int, said: str) -> None:
+        super().__init__(said)
+        self.status = status
+
+
+@dataclass
+class UpstashDouble:
+    """spaces: records by id, by namespace. requests: (path, body)."""
+
+    dimension: int = 16
+    similarity: str = "COSINE"
+    port: int = 0
+    spaces: dict[str, dict[str, dict[str, Any]]] = field(default_factory=lambda: {"": {}})
+    requests: list[tuple[str, Any]] = field(default_factory=list)
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def answer(self, path: str, body: Any) -> Any:
+        what, _, space = path.strip("/").partition("/")
+        self.requests.append((path, body))
+        records = self.spaces.get(space, {})
+        with self.lock:
+            match what:
+                case "info":
+                    return self._info()
+                case "upsert":
+                    return self._upsert(space, body if isinstance(body, list) else [body])
+                case "fetch":
+                    found = (records.get(id) for id in body["ids"])
+                    return [_shown(one, body) if one else None for one in found]
+                case "delete":
+                    return self._delete(records, body)
+                case "range":
+                    return self._range(records, body)
+                case "query":
+                    return self._query(records, body)
+                case "list-namespaces":
+                    return sorted(self.spaces)
+                case "delete-namespace":
+                    if space not in self.spaces:
+                        raise Refused(404, f"Namespace {space} does not exist")
+                    del self.spaces[space]
+                    return "Success"
+        raise Refused(404, f"no path {path}")
+
+    def _info(self) -> dict[str, Any]:
+        numbers = {
+            name: {"vectorCount": len(records), "pendingVectorCount": 0}
+            for name, records in self.spaces.items()
+        }
+        return {
+            "vectorCount": sum(len(records) for records in self.spaces.values()),
+            "pendingVectorCount": 0,
+            "indexSize": 1,
+            "dimension": self.dimension,
+            "similarityFunction": self.similarity,
+            "namespaces": numbers,
+        }
+
+    def _upsert(self, space: str, given: list[dict[str, Any]]) -> str:
+        if len(given) > 1000:
+            raise Refused(422, "Exceeded the maximum of 1000 vectors")
+        for one in given:
+            if len(one["vector"]) != self.dimension:
+                raise Refused(
+                    422, f"Invalid vector dimension: {len(one['vector'])}, expected: {self.dimension}"
+                )
+            self.spaces.setdefault(space, {})[str(one["id"])] = {**one, "id": str(one["id"])}
+        return "Success"
+
+    def _delete(self, records: dict[str, dict[str, Any]], body: Any) -> dict[str, int]:
+        ids = body["ids"] if isinstance(body, dict) else body
+        return {"deleted": sum(1 for id in ids if records.pop(id, None) is not None)}
+
+    def _range(self, records: dict[str, dict[str, Any]], body: Any) -> dict[str, Any]:
+        """From the cursor on, in the order of ids: what is deleted meanwhile moves nothing."""
+        if not 1 <= body["limit"] <= 1000:
+            raise Refused(422, "limit is 1 to 1000")
+        start = "" if body["cursor"] in {"", "0"} else bytes.fromhex(body["cursor"]).decode()
+        ids = [id for id in sorted(records) if id >= start]
+        page, rest = ids[: body["limit"]], ids[body["limit"] :]
+        return {
+            "nextCursor": rest[0].encode().hex() if rest else "",
+            "vectors": [_shown(records[id], body) for id in page],
+        }
+
+    def _query(self, records: dict[str, dict[str, Any]], body: Any) -> list[dict[str, Any]]:
+        import numpy
+
+        if not 1 <= body["topK"] <= 1000:
+            raise Refused(422, "topK is 1 to 1000")
+        if len(body["vector"]) != self.dimension:
+            raise Refused(422, f"Invalid vector dimension: {len(body['vector'])}")
+        fits = Reader(body["filter"]).read() if body.get("filter") else lambda metadata: True
+        query = numpy.asarray(body["vector"])
+        found = []
+        for one in records.values():
+            if not fits(one.get("metadata") or {}):
+                continue
+            vector = numpy.asarray(one["vector"])
+            near = float(query @ vector / (numpy.linalg.norm(query) * numpy.linalg.norm(vector)))
+            found.append({**_shown(one, body), "score": (1 + near) / 2})
+        return sorted(found, key=lambda one: -one["score"])[: body["topK"]]
+
+
+class Reader:
+    """The filter language of the vendor's documentation: OR of AND of comparisons, with parentheses."""
+
+    def __init__(self, text: str) -> None:
+        self.tokens: list[tuple[str, str]] = []
+        at = 0
+        while at < len(text.rstrip()):
+            found = _TOKENS.match(text, at)
+            if not found or not found.lastgroup:
+                raise Refused(422, f"Invalid filter at {at}")
+            self.tokens.append((found.lastgroup, found[found.lastgroup]))
+            at = found.end()
+        self.at = 0
+
+    def read(self) -> Any:
+        found = self._any()
+        if self.at != len(self.tokens):
+            raise Refused(422, "Invalid filter: something follows")
+        return found
+
+    def _any(self) -> Any:
+        parts = [self._every()]
+        while self._takes("OR"):
+            parts.append(self._every())
+        return lambda metadata: any(part(metadata) for part in parts)
+
+    def _every(self) -> Any:
+        parts = [self._one()]
+        while self._takes("AND"):
+            parts.append(self._one())
+        return lambda metadata: all(part(metadata) for part in parts)
+
+    def _one(self) -> Any:
+        if self._takes("("):
+            inner = self._any()
+            self._needs(")")
+            return inner
+        if self._takes("HAS"):
+            absent = self._takes("NOT")
+            self._needs("FIELD")
+            name = self._next("word")
+            return lambda metadata: (name in metadata) != absent
+        name = self._next("word")
+        opposite = self._takes("NOT")
+        if self._takes("CONTAINS"):
+            value = self._value()
+            return lambda metadata: (value in (metadata.get(name) or [])) != opposite
+        if self._takes("IN"):
+            self._needs("(")
+            values = [self._value()]
+            while self._takes(","):
+                values.append(self._value())
+            self._needs(")")
+            return lambda metadata: (metadata.get(name) in values) != opposite
+        sign, value = self._next("sign"), self._value()
+        if sign == "=":
+            return lambda metadata: metadata.get(name) == value
+        if sign == "!=":
+            return lambda metadata: name in metadata and metadata[name] != value
+        raise Refused(422, f"{sign} is not in this double")
+
+    def _value(self) -> Any:
+        kind, text = self.tokens[self.at]
+        self.at += 1
+        if kind == "text":
+            return text[1:-1]
+        return float(text) if kind == "number" else text
+
+    def _takes(self, word: str) -> bool:
+        if self.at < len(self.tokens) and self.tokens[self.at][1].upper() == word:
+            self.at += 1
+            return True
+        return False
+
+    def _needs(self, word: str) -> None:
+        if not self._takes(word):
+            raise Refused(422, f"Invalid filter: {word} is missing")
+
+    def _next(self, kind: str) -> str:
+        found, text = self.tokens[self.at]
+        if found != kind:
+            raise Refused(422, f"Invalid filter: {text}")
+        self.at += 1
+        return text
+
+
+def _shown(one: dict[str, Any], asked: dict[str, Any]) -> dict[str, Any]:
+    names = {"vector": "includeVectors", "metadata": "includeMetadata", "data": "includeData"}
+    kept = {name: one[name] for name, flag in names.items() if asked.get(flag) and one.get(name) is not None}
+    return {"id": one["id"], **kept}
+
+
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
+    double: UpstashDouble
+
+    def _serve(self) -> None:
+        data = self.rfile.read(int(self.headers.get("content-length") or 0))
+        status = 200
+        try:
+            if self.headers.get("authorization") != f"Bearer {TOKEN}":
+                raise Refused(401, "Unauthorized: Invalid auth token")
+            found = {"result": self.double.answer(self.path, json.loads(data) if data else None)}
+        except Refused as error:
+            status, found = error.status, {"error": str(error), "status": error.status}
+        body = json.dumps(found).encode()
+        self.send_response(status)
+        self.send_header("content-type", "application/json")
+        self.send_header("content-length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    do_GET = do_POST = do_DELETE = _serve
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@contextmanager
+def serving(double: UpstashDouble) -> Iterator[UpstashDouble]:
+    """The double on a port of its own."""
+    handler = type("Handler", (_Handler,), {"double": double})
+    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    server.daemon_threads = True
+    double.port = server.server_address[1]
+    thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
+    thread.start()
+    try:
+        yield double
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
