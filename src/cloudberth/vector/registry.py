@@ -41,6 +41,7 @@ BACKENDS = {
     "qdrant": "cloudberth.vector.qdrant:Qdrant",
     "relyt": "cloudberth.vector.relyt:Relyt",
     "seekdb": "cloudberth.vector.seekdb:SeekDb",
+    "tencent": "cloudberth.vector.tencent:Tencent",
     "tidb_on_qdrant": "cloudberth.vector.tidb_on_qdrant:TidbOnQdrant",
     "tidb_vector": "cloudberth.vector.tidb_vector:TiDbVector",
     "upstash": "cloudberth.vector.upstash:Upstash",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, ClassVar, Self
@@ -20,9 +19,8 @@ from cloudberth.errors import (
     Throttled,
     Unsupported,
 )
-from cloudberth.vector._comparing_metadata import split, without_not
+from cloudberth.vector import _digested_facts as digested
 from cloudberth.vector._rest import Rest, bearer
-from cloudberth.vector._search_facts import fact, facts_of
 from cloudberth.vector.contract import (
     DOC_ID,
     Capabilities,
@@ -34,7 +32,7 @@ from cloudberth.vector.contract import (
     Page,
     Record,
 )
-from cloudberth.vector.filters import ORDERED, And, Compare, Filter, Not, Operator, Or, equals, matches
+from cloudberth.vector.filters import Filter, equals, matches
 from cloudberth.vector.opening import OpenableVectorBackend
 from cloudberth.vector.options import Options
 from cloudberth.vector.settings import VectorSettings, revealed
@@ -42,10 +40,17 @@ from cloudberth.vector.settings import VectorSettings, revealed
 # Where it is written which collections there are: a namespace is there only while something is in it.
 _REGISTRY = "cloudberth_collections"
 _FACTS = "cloudberth"
+_SYNTAX = digested.Syntax(
+    f"{_FACTS} CONTAINS {{}}",
+    f"{_FACTS} NOT CONTAINS {{}}",
+    one=True,
+    conjunction=" AND ",
+    disjunction=" OR ",
+    quote="'",
+)
 # The service answers with at most so many.
 _MOST = 1000
 _DIFY = re.compile(r"vector_index_([0-9a-f]{8}_[0-9a-f]{4}_[0-9a-f]{4}_[0-9a-f]{4}_[0-9a-f]{12})_node")
-_SPACE = re.compile(r"[a-z_][a-z0-9_]{0,119}")
 
 
 class UpstashSettings(VectorSettings):
@@ -177,7 +182,7 @@ class Upstash(OpenableVectorBackend):
         scope = _dataset_of(name) if name in self._of_dify else ""
         if scope:
             metadata.setdefault("dataset_id", scope)
-        metadata[_FACTS] = [_digest(one) for one in facts_of(record.metadata)]
+        metadata[_FACTS] = digested.digests_of(record.metadata)
         vector = record.vector.tolist()
         return {"id": record.id, "vector": vector, "metadata": metadata, "data": record.text}
 
@@ -240,7 +245,7 @@ class Upstash(OpenableVectorBackend):
 
     def search_dense(self, collection: Collection, query: DenseQuery) -> list[Hit]:
         name = collection.name
-        compiled, is_all = (None, True) if query.filter is None else _compiled(query.filter)
+        compiled, is_all = (None, True) if query.filter is None else digested.compiled(query.filter, _SYNTAX)
         k = query.k if is_all and query.effort is Effort.NORMAL else max(400, 4 * query.k)
         asked: dict[str, Any] = {
             "vector": query.vector.tolist(),
@@ -318,51 +323,6 @@ def _record(found: Mapping[str, Any]) -> Record:
 
         vector = numpy.asarray(given, dtype=numpy.float32)
     return Record(str(metadata.get(DOC_ID) or found["id"]), vector, str(found.get("data") or ""), metadata)
-
-
-def _digest(one: str) -> str:
-    """Of a fact: letters and digits, whatever it is made of. 96 bits."""
-    return hashlib.sha256(one.encode()).hexdigest()[:24]
-
-
-def _compiled(filter: Filter) -> tuple[str | None, bool]:
-    """What the service evaluates of a filter, and whether that is all."""
-    part, is_all = split(without_not(filter), lambda compare: compare.operator not in ORDERED)
-    return (None if part is None else _written(part)), is_all
-
-
-def _written(filter: Filter) -> str:
-    match filter:
-        case And(parts):
-            return _joined(parts, " AND ") or _ALWAYS
-        case Or(parts):
-            return _joined(parts, " OR ") or f"HAS NOT FIELD {_FACTS}"
-        case Not(Compare(field, Operator.EXISTS, _)):
-            return f"{_FACTS} NOT CONTAINS '{_digest(field + _THERE)}'"
-        case Compare(field, Operator.EXISTS, _):
-            return f"{_FACTS} CONTAINS '{_digest(field + _THERE)}'"
-        case Compare(field, operator, _):
-            digests = [_digest(fact(field, value)) for value in filter.values]
-            if operator in {Operator.EQ, Operator.IN}:
-                return _joined_texts([f"{_FACTS} CONTAINS '{one}'" for one in digests], " OR ") or (
-                    f"HAS NOT FIELD {_FACTS}"
-                )
-            return _joined_texts([f"{_FACTS} NOT CONTAINS '{one}'" for one in digests], " AND ") or _ALWAYS
-    raise TypeError(f"{filter!r} is no filter of the service")
-
-
-# Records of ours have facts, at least that of their doc_id.
-_ALWAYS = f"HAS FIELD {_FACTS}"
-# What the fact that a field is there ends with.
-_THERE = "\tx"
-
-
-def _joined(parts: tuple[Filter, ...], sign: str) -> str:
-    return _joined_texts([_written(part) for part in parts], sign)
-
-
-def _joined_texts(parts: list[str], sign: str) -> str:
-    return parts[0] if len(parts) == 1 else f"({sign.join(parts)})" if parts else ""
 
 
 def meaning(status: int, body: Any) -> BackendError | None:

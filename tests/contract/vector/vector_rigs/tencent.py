@@ -1,0 +1,19 @@
+"""Rig of `tencent`: a double of its HTTP interface, which the vendor's library accepts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from vector_rig import Proof, Rig, Running
+from vector_servers.tencent_http import TencentDouble, serving, variables
+
+
+@contextmanager
+def _start(folder: Path) -> Iterator[Running]:
+    with serving(TencentDouble()) as double:
+        yield Running(variables(double.port))
+
+
+RIGS = (Rig("tencent@double", "tencent", Proof.DOUBLE_WITH_SDK, _start),)
