@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 BACKENDS = {
     "alibabacloud_mysql": "cloudberth.vector.alibabacloud_mysql:AlibabaCloudMySql",
     "analyticdb": "cloudberth.vector.analyticdb:AnalyticDb",
+    "baidu": "cloudberth.vector.baidu:Baidu",
     "chroma": "cloudberth.vector.chroma:Chroma",
     "clickzetta": "cloudberth.vector.clickzetta:ClickZetta",
     "elasticsearch": "cloudberth.vector.elasticsearch:Elasticsearch",

@@ -1,0 +1,339 @@
+"""Mochow's HTTP interface in memory, with its own reader of the vendor's filter language.
+
+The vendor's library accepts it (tests/vector/http_stores/test_vector_baidu.py).
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+from urllib.parse import parse_qsl, urlsplit
+
+ACCOUNT, KEY = "root", "of-tests-no-secret"
+_TOKENS = re.compile(
+    r"""\s*(?:(?P<path>[A-Za-z_][A-Za-z_0-9]*\["[^"]*"\])|(?P<text>'[^']*'|"[^"]*")|(?P<sign>[=(),])"""
+    r"""|(?P<word>[A-Za-z_][A-Za-z_0-9]*))"""
+)
+
+
+class Refused(Exception):
+    def __init__(self, code: int, said: str, status: int = 400) -> None:
+        super().__init__(said)
+        self.code, self.status = code, status
+
+
+@dataclass
+class BaiduDouble:
+    """One instance. tables, rows: by (database, name). slow: how often a new table is still being made."""
+
+    port: int = 0
+    slow: int = 0
+    databases: set[str] = field(default_factory=set)
+    tables: dict[tuple[str, str], dict[str, Any]] = field(default_factory=dict)
+    rows: dict[tuple[str, str], dict[str, dict[str, Any]]] = field(default_factory=dict)
+    requests: list[tuple[str, Any]] = field(default_factory=list)
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def answer(self, method: str, path: str, query: dict[str, str], body: Any) -> dict[str, Any]:
+        what = path.removeprefix("/v1/")
+        with self.lock:
+            if method == "DELETE" and what == "table":
+                key = self._known(query["database"], query["table"])
+                del self.tables[key], self.rows[key]
+                return {}
+            (action,) = query
+            self.requests.append((f"{what}?{action}", body))
+            if what == "database":
+                return self._database(action, body)
+            database = body["database"]
+            if database not in self.databases:
+                raise Refused(50, f"database not exist: {database}", 404)
+            if what == "table" and action == "list":
+                return {"tables": [name for owner, name in self.tables if owner == database]}
+            if what == "table" and action == "create":
+                return self._create((database, body["table"]), body)
+            key = self._known(database, body["table"])
+            handler = getattr(self, f"_{what}_{action}".lower())
+            found = handler(key, body)
+            assert isinstance(found, dict)
+            return found
+
+    def _database(self, action: str, body: Any) -> dict[str, Any]:
+        if action == "list":
+            return {"databases": sorted(self.databases)}
+        if body["database"] in self.databases:
+            raise Refused(51, "database already exist")
+        self.databases.add(body["database"])
+        return {}
+
+    def _known(self, database: str, table: str) -> tuple[str, str]:
+        if (database, table) not in self.tables:
+            raise Refused(69, f"table not exist: {table}", 404)
+        return database, table
+
+    def _create(self, key: tuple[str, str], body: Any) -> dict[str, Any]:
+        if key in self.tables:
+            raise Refused(70, "table already exist")
+        if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_]{0,254}", key[1]):
+            raise Refused(2, "invalid table name")
+        self.tables[key] = {**body, "waits": self.slow, "built": False, "aliases": [], "ttl": 0}
+        self.rows[key] = {}
+        return {}
+
+    def _table_desc(self, key: tuple[str, str], body: Any) -> dict[str, Any]:
+        table = self.tables[key]
+        state = "CREATING" if table["waits"] > 0 else "NORMAL"
+        table["waits"] -= 1
+        shown = {name: value for name, value in table.items() if name not in {"waits", "built"}}
+        return {"table": {**shown, "state": state}}
+
+    def _index_rebuild(self, key: tuple[str, str], body: Any) -> dict[str, Any]:
+        if self.tables[key]["waits"] > 0:
+            raise Refused(72, "table not ready")
+        self.tables[key]["built"] = True
+        return {}
+
+    def _index_desc(self, key: tuple[str, str], body: Any) -> dict[str, Any]:
+        indexes = self.tables[key]["schema"]["indexes"]
+        found = next(one for one in indexes if one["indexName"] == body["indexName"])
+        return {"index": {**found, "state": "NORMAL"}}
+
+    def _row_upsert(self, key: tuple[str, str], body: Any) -> dict[str, Any]:
+        fields = {one["fieldName"]: one for one in self.tables[key]["schema"]["fields"]}
+        if len(body["rows"]) > 1000:
+            raise Refused(2, "too many rows")
+        for row in body["rows"]:
+            if set(row) - set(fields):
+                raise Refused(80, f"field not exist: {set(row) - set(fields)}")
+            if len(row["vector"]) != fields["vector"]["dimension"]:
+                raise Refused(2, "the dimension of the vector is wrong")
+            self.rows[key][row["id"]] = row
+        return {"affectedCount": len(body["rows"])}
+
+    def _row_query(self, key: tuple[str, str], body: Any) -> dict[str, Any]:
+        row = self.rows[key].get(body["primaryKey"]["id"])
+        if row is None:
+            raise Refused(101, "row key not found", 404)
+        return {"row": _shown(row, body.get("projections"), body.get("retrieveVector", False))}
+
+    def _row_batchquery(self, key: tuple[str, str], body: Any) -> dict[str, Any]:
+        rows = (self.rows[key].get(one["primaryKey"]["id"]) for one in body["keys"])
+        return {"rows": [_shown(row, body.get("projections"), True) for row in rows if row]}
+
+    def _row_delete(self, key: tuple[str, str], body: Any) -> dict[str, Any]:
+        if "filter" in body:
+            for row in self._chosen(key, body["filter"]):
+                del self.rows[key][row["id"]]
+        else:
+            self.rows[key].pop(body["primaryKey"]["id"], None)
+        return {}
+
+    def _row_select(self, key: tuple[str, str], body: Any) -> dict[str, Any]:
+        limit = body.get("limit", 10)
+        if not 1 <= limit <= 1000:
+            raise Refused(2, "limit is 1 to 1000")
+        start = (body.get("marker") or {}).get("id", "")
+        rows = [row for row in self._chosen(key, body.get("filter")) if row["id"] >= start]
+        page, rest = rows[:limit], rows[limit:]
+        found: dict[str, Any] = {
+            "rows": [_shown(row, body.get("projections"), True) for row in page], "isTruncated": bool(rest)
+        }  # fmt: skip
+        return {**found, "nextMarker": {"id": rest[0]["id"]}} if rest else found
+
+    def _row_search(self, key: tuple[str, str], body: Any) -> dict[str, Any]:
+        if not self.tables[key]["built"]:
+            raise Refused(94, "the index was never built")
+        if "BM25SearchParams" in body:
+            return self._by_words(key, body)
+        import numpy
+
+        anns = body["anns"]
+        query = numpy.asarray(anns["vectorFloats"])
+        indexes = self.tables[key]["schema"]["indexes"]
+        metric = next(one["metricType"] for one in indexes if one["indexName"] == "vector_idx")
+        found = []
+        for row in self._chosen(key, anns.get("filter")):
+            vector = numpy.asarray(row["vector"])
+            if len(vector) != len(query):
+                raise Refused(2, "the dimension of the vector is wrong")
+            product = float(query @ vector)
+            lengths = float(numpy.linalg.norm(query) * numpy.linalg.norm(vector))
+            near = {"IP": product, "COSINE": product / lengths}.get(metric)
+            near = -float(numpy.linalg.norm(query - vector)) if near is None else near
+            shown = _shown(row, body.get("projections"), body.get("retrieveVector", False))
+            found.append({"row": shown, "score": near, "distance": near})
+        found.sort(key=lambda one: -one["score"])
+        return {"rows": found[: anns["params"]["limit"]]}
+
+    def _by_words(self, key: tuple[str, str], body: Any) -> dict[str, Any]:
+        """By how often a text has the words. Pairs of characters stand for the vendor's analyser."""
+        words = _tokens(body["BM25SearchParams"]["searchText"])
+        found = []
+        for row in self._chosen(key, body.get("filter")):
+            there = _tokens(row["page_content"])
+            score = sum(there.count(word) for word in words) / (1 + len(there) ** 0.5)
+            if score > 0:
+                found.append({"row": _shown(row, body.get("projections"), False), "score": score})
+        found.sort(key=lambda one: -one["score"])
+        return {"rows": found[: body.get("limit", 10)]}
+
+    def _chosen(self, key: tuple[str, str], filter: str | None) -> list[dict[str, Any]]:
+        rows = [self.rows[key][id] for id in sorted(self.rows[key])]
+        fits = Reader(filter).read() if filter else None
+        return [row for row in rows if fits is None or fits(row)]
+
+
+class Reader:
+    """AND, OR, NOT, parentheses, = and IN of texts; fields, and keys of JSON fields."""
+
+    def __init__(self, text: str) -> None:
+        self.tokens: list[tuple[str, str]] = []
+        at = 0
+        while at < len(text.rstrip()):
+            found = _TOKENS.match(text, at)
+            if not found or not found.lastgroup:
+                raise Refused(2, f"invalid filter at {at}")
+            self.tokens.append((found.lastgroup, found[found.lastgroup]))
+            at = found.end()
+        self.at = 0
+
+    def read(self) -> Any:
+        found = self._any()
+        if self.at != len(self.tokens):
+            raise Refused(2, "invalid filter: something follows")
+        return found
+
+    def _any(self) -> Any:
+        parts = [self._every()]
+        while self._takes("OR"):
+            parts.append(self._every())
+        return lambda row: any(part(row) for part in parts)
+
+    def _every(self) -> Any:
+        parts = [self._one()]
+        while self._takes("AND"):
+            parts.append(self._one())
+        return lambda row: all(part(row) for part in parts)
+
+    def _one(self) -> Any:
+        if self._takes("NOT"):
+            inner = self._one()
+            return lambda row: not inner(row)
+        if self._takes("("):
+            inner = self._any()
+            self._needs(")")
+            return inner
+        kind, place = self.tokens[self.at]
+        self.at += 1
+        name, _, rest = place.partition("[")
+        if kind not in {"path", "word"}:
+            raise Refused(2, f"invalid filter: {place}")
+        values = self._values()
+        if not rest:
+            return lambda row: row.get(name) in values
+        return lambda row: (row.get(name) or {}).get(rest[1:-2]) in values
+
+    def _values(self) -> list[str]:
+        if self._takes("="):
+            return [self._text()]
+        self._needs("IN")
+        self._needs("(")
+        found = [self._text()]
+        while self._takes(","):
+            found.append(self._text())
+        self._needs(")")
+        return found
+
+    def _text(self) -> str:
+        kind, text = self.tokens[self.at]
+        self.at += 1
+        if kind != "text":
+            raise Refused(2, f"invalid filter: {text}")
+        return text[1:-1]
+
+    def _takes(self, word: str) -> bool:
+        if self.at < len(self.tokens) and self.tokens[self.at][1].upper() == word:
+            self.at += 1
+            return True
+        return False
+
+    def _needs(self, word: str) -> None:
+        if not self._takes(word):
+            raise Refused(2, f"invalid filter: {word} is missing")
+
+
+def _tokens(text: str) -> list[str]:
+    runs = re.findall(r"[\u4e00-\u9fff]+|[^\W\u4e00-\u9fff]+", text.lower())
+    found: list[str] = []
+    for run in runs:
+        chinese = "\u4e00" <= run[0] <= "\u9fff"
+        found += [run[at : at + 2] for at in range(len(run) - 1)] if chinese else [run]
+    return found
+
+
+def _shown(row: dict[str, Any], fields: list[str] | None, vectors: bool) -> dict[str, Any]:
+    wanted = fields or [name for name in row if name != "vector" or vectors]
+    return {name: row[name] for name in {"id", *wanted} if name in row}
+
+
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
+    double: BaiduDouble
+
+    def _serve(self) -> None:
+        data = self.rfile.read(int(self.headers.get("content-length") or 0))
+        split = urlsplit(self.path)
+        query = dict(parse_qsl(split.query, keep_blank_values=True))
+        status = 200
+        try:
+            if self.headers.get("authorization") != f"Bearer account={ACCOUNT}&api_key={KEY}":
+                raise Refused(24, "authentication failed", 401)
+            body = json.loads(data) if data else None
+            found = {"code": 0, "msg": "Success", **self.double.answer(self.command, split.path, query, body)}
+        except Refused as error:
+            status, found = error.status, {"code": error.code, "msg": str(error)}
+        sent = json.dumps(found).encode()
+        self.send_response(status)
+        self.send_header("content-type", "application/json")
+        self.send_header("content-length", str(len(sent)))
+        self.end_headers()
+        self.wfile.write(sent)
+
+    do_POST = do_DELETE = _serve
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@contextmanager
+def serving(double: BaiduDouble) -> Iterator[BaiduDouble]:
+    """The double on a port of its own."""
+    handler = type("Handler", (_Handler,), {"double": double})
+    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    server.daemon_threads = True
+    double.port = server.server_address[1]
+    thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
+    thread.start()
+    try:
+        yield double
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+
+def variables(port: int) -> dict[str, str]:
+    return {
+        "VECTOR_STORE": "baidu",
+        "BAIDU_VECTOR_DB_ENDPOINT": f"http://127.0.0.1:{port}",
+        "BAIDU_VECTOR_DB_ACCOUNT": ACCOUNT,
+        "BAIDU_VECTOR_DB_API_KEY": KEY,
+        "BAIDU_VECTOR_DB_DATABASE": "dify",
+    }
