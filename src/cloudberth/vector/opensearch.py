@@ -20,6 +20,7 @@ from cloudberth.vector.contract import (
     DenseQuery,
     Effort,
     FullText,
+    Health,
     Index,
     Metric,
     Record,
@@ -159,6 +160,12 @@ class OpenSearch(SearchBackend):
             removed += gone
             if len(hits) < _MOST or not gone:
                 return removed
+
+    def health(self) -> Health:
+        if self.refreshes:
+            return super().health()
+        # The serverless form does not say what it is.
+        return Health("serverless", {"collections": str(len(self.collections()))})
 
     def _set_interval(self, name: str, interval: str | None) -> None:
         if self.refreshes:

@@ -288,6 +288,8 @@ def test_without_keys_of_its_own_records_are_replaced_all_the_same(behind: int) 
         assert [one.text for one in store.get("serverless", ["a", "b"])] == ["new", "new"]
         assert store.count("serverless") == 2
         assert store.delete("serverless", ["a"]) == 1
+        assert store.health().version == "serverless"
+        assert not any(target == "/" for _, target, _, _ in front.requests)
         sent = [one for one in front.requests if one[1].startswith("/serverless/_bulk")]
         assert not any(b'"index":{"_id"' in body or "refresh" in target for _, target, _, body in sent)
         rest.call("DELETE", "/serverless")
