@@ -20,4 +20,13 @@ def _start(folder: Path) -> Iterator[Running]:
         )
 
 
-RIGS = (Rig("alibabacloud_mysql@mariadb11.8", "alibabacloud_mysql", Proof.STAND_IN, _start, mariadb.missing),)
+RIGS = (
+    Rig(
+        "alibabacloud_mysql@mariadb11.8",
+        "alibabacloud_mysql",
+        Proof.STAND_IN,
+        _start,
+        mariadb.missing,
+        like="mariadb@11.8",
+    ),
+)

@@ -23,5 +23,5 @@ def _embedded(folder: Path) -> Iterator[Running]:
 
 RIGS = (
     Rig("chroma@server", "chroma", Proof.REAL, _server, chroma.missing),
-    Rig("chroma@embedded", "chroma", Proof.REAL, _embedded, chroma.missing),
+    Rig("chroma@embedded", "chroma", Proof.REAL, _embedded, chroma.missing, like="chroma@server"),
 )

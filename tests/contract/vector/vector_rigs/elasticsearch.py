@@ -27,5 +27,12 @@ def _japanese(folder: Path) -> Iterator[Running]:
 _missing = search_engines.missing_elasticsearch
 RIGS = (
     Rig("elasticsearch@noida", "elasticsearch", Proof.EMULATOR, _plain, _missing),
-    Rig("elasticsearch-ja@noida", "elasticsearch-ja", Proof.EMULATOR, _japanese, _missing),
+    Rig(
+        "elasticsearch-ja@noida",
+        "elasticsearch-ja",
+        Proof.EMULATOR,
+        _japanese,
+        _missing,
+        like="elasticsearch@noida",
+    ),
 )

@@ -20,4 +20,8 @@ def _start(folder: Path) -> Iterator[Running]:
         )
 
 
-RIGS = (Rig("matrixone@seekdb1.4", "matrixone", Proof.STAND_IN, _start, seekdb.missing),)
+RIGS = (
+    Rig(
+        "matrixone@seekdb1.4", "matrixone", Proof.STAND_IN, _start, seekdb.missing, like="oceanbase@seekdb1.4"
+    ),
+)

@@ -22,5 +22,5 @@ def _server(folder: Path) -> Iterator[Running]:
 
 RIGS = (
     Rig("milvus@lite", "milvus", Proof.REAL, _file, milvus.missing),
-    Rig("milvus@lite-server", "milvus", Proof.REAL, _server, milvus.missing),
+    Rig("milvus@lite-server", "milvus", Proof.REAL, _server, milvus.missing, like="milvus@lite"),
 )

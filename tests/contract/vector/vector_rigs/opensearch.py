@@ -42,6 +42,13 @@ def _lindorm(port: int) -> Mapping[str, str]:
 _missing = search_engines.missing_opensearch
 RIGS = (
     Rig("opensearch@osmem", "opensearch", Proof.DOUBLE_WITH_SDK, _start(_opensearch), _missing),
-    Rig("huawei_cloud@double", "huawei_cloud", Proof.DOUBLE, _start(_huawei), _missing),
-    Rig("lindorm@double", "lindorm", Proof.DOUBLE, _start(_lindorm), _missing),
+    Rig(
+        "huawei_cloud@double",
+        "huawei_cloud",
+        Proof.DOUBLE,
+        _start(_huawei),
+        _missing,
+        like="opensearch@osmem",
+    ),
+    Rig("lindorm@double", "lindorm", Proof.DOUBLE, _start(_lindorm), _missing, like="opensearch@osmem"),
 )

@@ -24,6 +24,6 @@ def _rest(folder: Path) -> Iterator[Running]:
 
 
 RIGS = (
-    Rig("qdrant@local", "qdrant", Proof.REAL, _folder, qdrant_rest.missing),
+    Rig("qdrant@local", "qdrant", Proof.REAL, _folder, qdrant_rest.missing, like="qdrant@rest"),
     Rig("qdrant@rest", "qdrant", Proof.DOUBLE_WITH_SDK, _rest, qdrant_rest.missing),
 )

@@ -26,4 +26,4 @@ def _start(folder: Path) -> Iterator[Running]:
         )
 
 
-RIGS = (Rig("seekdb@seekdb1.4", "seekdb", Proof.REAL, _start, seekdb.missing),)
+RIGS = (Rig("seekdb@seekdb1.4", "seekdb", Proof.REAL, _start, seekdb.missing, like="oceanbase@seekdb1.4"),)

@@ -25,4 +25,13 @@ def _start(folder: Path) -> Iterator[Running]:
         )
 
 
-RIGS = (Rig("tidb_on_qdrant@rest", "tidb_on_qdrant", Proof.DOUBLE_WITH_SDK, _start, qdrant_rest.missing),)
+RIGS = (
+    Rig(
+        "tidb_on_qdrant@rest",
+        "tidb_on_qdrant",
+        Proof.DOUBLE_WITH_SDK,
+        _start,
+        qdrant_rest.missing,
+        like="qdrant@rest",
+    ),
+)

@@ -20,4 +20,13 @@ def _start(folder: Path) -> Iterator[Running]:
         )
 
 
-RIGS = (Rig("tidb_vector@seekdb1.4", "tidb_vector", Proof.STAND_IN, _start, seekdb.missing),)
+RIGS = (
+    Rig(
+        "tidb_vector@seekdb1.4",
+        "tidb_vector",
+        Proof.STAND_IN,
+        _start,
+        seekdb.missing,
+        like="oceanbase@seekdb1.4",
+    ),
+)
