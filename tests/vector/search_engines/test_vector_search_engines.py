@@ -434,3 +434,24 @@ def test_words_are_known_without_opening() -> None:
 
     for kind in ("elasticsearch", "elasticsearch-ja", "opensearch", "huawei_cloud", "lindorm"):
         assert backend_class(kind).capabilities.full_text is FullText.CJK
+
+
+@pytest.mark.parametrize("kind", ["elasticsearch", "opensearch", "huawei-cloud"])
+@pytest.mark.parametrize("metric", list(Metric))
+def test_without_a_graph_every_record_is_compared(
+    elastic: search_engines.Elasticsearch, front: Front, kind: str, metric: Metric
+) -> None:
+    port = elastic.port if kind == "elasticsearch" else front.port
+    with vector.open(f"{kind}://127.0.0.1:{port}", {}) as store:
+        store.create("plain", 3, metric, index=Index("exact"))
+        try:
+            store.upsert("plain", [record(IDS[at], VECTORS[at], place=at) for at in range(4)])
+            assert store.describe("plain").metric is metric
+            hits = store.search("plain", [2.0, 1.0, 0.0], 4, filter="place < 3")
+            wanted = {
+                Metric.COSINE: [0.8944, 0.8944, 0.4472], Metric.L2: [1.4142, 2.0, 3.1623],
+                Metric.INNER: [10.0, 2.0, 1.0],
+            }[metric]  # fmt: skip
+            assert [round(hit.raw, 4) for hit in hits] == pytest.approx(wanted, abs=2e-4)
+        finally:
+            store.drop("plain")
