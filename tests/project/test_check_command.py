@@ -67,7 +67,7 @@ def test_continuous_integration_has_a_limit() -> None:
     assert choose([], unattended=False).minutes is None
     limit = choose([], unattended=True).minutes
     assert limit is not None
-    assert limit < 30
+    assert limit < 60, "a test that hangs must not hold a machine for an hour"
     assert choose(["--minutes", "5"], unattended=True).minutes == 5
 
 

@@ -270,7 +270,7 @@ class VectorBackend(ABC):
     def search_dense(self, collection: Collection, query: DenseQuery) -> list[Hit]:
         """The k nearest, best first, without vectors. May be fewer than there are: see `Effort`."""
 
-    def search_text(self, collection: Collection, query: TextQuery) -> list[Hit]:  # noqa: ARG002
+    def search_text(self, collection: Collection, query: TextQuery) -> list[Hit]:
         """The k best by words, best first, without vectors. Raises Unsupported without full text."""
         raise Unsupported(f"{self.id} has no full-text search", where=self.place)
 
