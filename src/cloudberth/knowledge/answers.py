@@ -31,6 +31,7 @@ _WORD = re.compile(r"[a-z0-9à-öø-ÿ\u0370-\u1fff]+|[\u3040-\u30ff\u3400-\u9ff
 _MOST_TOKENS = 1024  # of an answer
 _MOST_CHARACTERS = 24_000  # of sources in a prompt
 _SENTENCES = 3
+_NEAR = 0.6  # of the best sentence's fit: what is further off answers something else
 _COMPARED = 32  # sentences whose meaning is compared with the question's
 _LIKE = 0.75  # words that two sentences share, from which on the second says nothing new
 
@@ -111,10 +112,11 @@ class Answers:
         # What was found first counts a little: between equals it is the better guess.
         ranked = sorted(candidates, key=lambda each: (-by_words[each], each.source))[:_COMPARED]
         likeness = self._likeness(dataset_id, found.query, ranked)
-        ranked.sort(key=lambda each: -(likeness[each] + by_words[each] - 0.02 * each.source))
+        fit = {each: likeness[each] + by_words[each] - 0.02 * each.source for each in ranked}
+        ranked.sort(key=lambda each: -fit[each])
         chosen: list[_Sentence] = []
         for each in ranked:
-            if len(chosen) == _SENTENCES:
+            if len(chosen) == _SENTENCES or (chosen and fit[each] < _NEAR * fit[chosen[0]]):
                 break
             if all(_shared(each, other) < _LIKE for other in chosen):
                 chosen.append(each)
