@@ -46,6 +46,22 @@ def test_what_is_wrong_is_said(location: str, environment: dict[str, str], said:
     assert said in str(caught.value)
 
 
+def test_a_type_of_difys_that_is_not_built_is_named() -> None:
+    with pytest.raises(Unsupported, match="vikingdb is one of Dify's that Cloudberth does not have yet"):
+        vector.open("", {"VECTOR_STORE": "vikingdb"})
+
+
+def test_every_type_of_difys_is_built_or_named() -> None:
+    import yaml
+
+    from cloudberth.vector.registry import BACKENDS, NOT_BUILT
+
+    facts = Path(vector.__file__).parents[1] / "deployment" / "facts" / "vector_stores.yaml"
+    types = set(yaml.safe_load(facts.read_text(encoding="utf-8")))
+    assert types <= set(BACKENDS) | set(NOT_BUILT)
+    assert not set(BACKENDS) & set(NOT_BUILT)
+
+
 def test_a_password_in_a_location_is_refused_and_not_repeated() -> None:
     with pytest.raises(InvalidInput) as caught:
         vector.open("local://me:hunter2@x/y.db", {})
