@@ -54,7 +54,7 @@ def admin(browser: Chromium, server: Server) -> Chromium:
     while not (token := re.search(r"berth-admin-[\w-]+", server.said)):
         assert time.monotonic() < ends
         time.sleep(0.05)
-    assert browser.run("document.activeElement.id") == "token", "the field has the focus"
+    browser.wait("document.activeElement.id === 'token'", 60)  # the field has the focus
     browser.call("Input.insertText", text=token[0])
     browser.press("Enter")
     browser.wait("location.pathname === '/' && document.querySelector('nav') !== null")
