@@ -25,6 +25,7 @@ from __future__ import annotations
 import ast
 import json
 import math
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -36,7 +37,10 @@ from cloudberth.errors import InvalidInput
 Scalar: TypeAlias = str | int | float | bool
 _DEEPEST = 24
 _MOST_VALUES = 20_000
+# SQLite takes expressions of 1,000 levels, and a chain of conditions is one level for each.
+_MOST_CONDITIONS = 300
 _LONGEST_NAME = 128
+_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 class Operator(StrEnum):
@@ -128,9 +132,14 @@ def parse(given: str | Mapping[str, Any] | Filter | None) -> Filter | None:
 def check(filter: Filter) -> None:
     """Raise InvalidInput when a filter is too deep, too large, or has values that no store compares."""
     values = 0
-    for depth, part in _walk(filter, 0):
+    for number, (depth, part) in enumerate(_walk(filter, 0), 1):
         if depth > _DEEPEST:
             raise InvalidInput(f"the filter is nested deeper than {_DEEPEST} levels", where="filter")
+        if number > _MOST_CONDITIONS:
+            raise InvalidInput(
+                f"the filter has more than {_MOST_CONDITIONS} conditions", where="filter",
+                hint="one `in` takes many values",
+            )  # fmt: skip
         if isinstance(part, Compare):
             _check_compare(part)
             values += len(part.values)
@@ -225,6 +234,8 @@ def _check_compare(part: Compare) -> None:
             raise InvalidInput(f"{value} has more than 64 bits", where=where)
         if isinstance(value, str) and "\0" in value:
             raise InvalidInput("a text with a NUL character cannot be compared", where=where)
+        if isinstance(value, str) and not value.isascii() and _SURROGATE.search(value):
+            raise InvalidInput("a text with half a character (a surrogate) cannot be compared", where=where)
     if part.operator in ORDERED and kind_of(part.value) == "boolean":
         raise InvalidInput("booleans have no order", where=where)
 
