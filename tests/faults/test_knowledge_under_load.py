@@ -23,13 +23,15 @@ from typing import Any
 import httpx
 import pytest
 
+import thoroughness
+
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "knowledge"))
 
 from knowledge_rig import environment, is_quiet, opened, text_of, until, whole
 
 from cloudberth.knowledge.model import Scope
 
-pytestmark = [pytest.mark.server, pytest.mark.slow]
+pytestmark = [pytest.mark.server, thoroughness.MARK]
 
 SEARCHES = int(os.environ.get("LOAD_SEARCHES", "12"))
 DOCUMENTS = int(os.environ.get("LOAD_DOCUMENTS", "12"))
