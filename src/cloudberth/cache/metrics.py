@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+
+from cloudberth.exposition import by_operation, counter
 
 
 @dataclass(slots=True)
@@ -59,24 +61,19 @@ class Metrics:
         with self._lock:
             by_namespace = (("hits", self.hits), ("misses", self.misses), ("degraded", self.degraded))
             lines: list[str] = []
-            for name, counter in by_namespace:
-                lines += _lines(name, [({"namespace": key}, count) for key, count in counter.items()], labels)
+            for name, sums in by_namespace:
+                lines += _lines(name, [({"namespace": key}, count) for key, count in sums.items()], labels)
             errors = [({"namespace": key, "kind": kind}, count) for (key, kind), count in self.errors.items()]
             lines += _lines("errors", errors, labels)
             lines += _lines(
                 "retries", [({"kind": kind}, count) for kind, count in self.retries.items()], labels
             )
-            lines += _lines("calls", [({"operation": name}, n) for name, n in self.calls.items()], labels)
-            lines += _lines("seconds", [({"operation": name}, n) for name, n in self.seconds.items()], labels)
+            lines += _lines("calls", by_operation(self.calls), labels)
+            lines += _lines("seconds", by_operation(self.seconds), labels)
         open_now = f"{{{labels}}}" if labels else ""
         lines += ["# TYPE cloudberth_cache_open gauge", f"cloudberth_cache_open{open_now} {int(self.open)}"]
         return "\n".join(lines) + "\n"
 
 
-def _lines(name: str, values: Sequence[tuple[dict[str, str], float]], labels: str) -> list[str]:
-    metric = f"cloudberth_cache_{name}_total"
-    found = [f"# TYPE {metric} counter"]
-    for own, value in sorted(values, key=lambda pair: sorted(pair[0].items())):
-        both = ",".join(filter(None, (labels, *(f'{label}="{text}"' for label, text in own.items()))))
-        found.append(f"{metric}{{{both}}} {value}")
-    return found
+def _lines(name: str, values: Iterable[tuple[Mapping[str, str], float]], labels: str) -> list[str]:
+    return counter(f"cloudberth_cache_{name}_total", values, labels)

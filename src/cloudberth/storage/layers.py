@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, TypeVar
 
 from cloudberth.errors import BackendError, Throttled
+from cloudberth.exposition import by_operation, counter
 from cloudberth.retry import RetryPolicy
 from cloudberth.storage.body import Body, Reader
 from cloudberth.storage.calls import Call, Outcome, outcome_of
@@ -59,11 +60,7 @@ class Metrics:
         """The sums in the text format of Prometheus. labels: ``type="s3"``."""
         lines: list[str] = []
         for name, values in (("calls", self.calls), ("failures", self.failures), ("seconds", self.seconds)):
-            metric = f"cloudberth_storage_{name}_total"
-            lines.append(f"# TYPE {metric} counter")
-            for operation, value in sorted(values.items()):
-                both = ",".join(filter(None, (labels, f'operation="{operation}"')))
-                lines.append(f"{metric}{{{both}}} {value}")
+            lines += counter(f"cloudberth_storage_{name}_total", by_operation(values), labels)
         for name, amount in (("bytes_in", self.bytes_in), ("bytes_out", self.bytes_out)):
             lines += [f"# TYPE cloudberth_storage_{name}_total counter"]
             lines += [f"cloudberth_storage_{name}_total{{{labels}}} {amount}"]

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from cloudberth.errors import BackendError, NotFound, PreconditionFailed
+from cloudberth.exposition import by_operation, counter
 from cloudberth.retry import RetryPolicy
 from cloudberth.vector.contract import (
     Collection,
@@ -49,11 +50,7 @@ class Metrics:
         """The sums in the text format of Prometheus. labels: ``type="pgvector"``."""
         lines: list[str] = []
         for name in ("calls", "failures", "retries", "seconds"):
-            metric = f"cloudberth_vector_{name}_total"
-            lines.append(f"# TYPE {metric} counter")
-            for operation, value in sorted(getattr(self, name).items()):
-                both = ",".join(filter(None, (labels, f'operation="{operation}"')))
-                lines.append(f"{metric}{{{both}}} {value}")
+            lines += counter(f"cloudberth_vector_{name}_total", by_operation(getattr(self, name)), labels)
         return "\n".join(lines) + "\n"
 
 
