@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from cloudberth.vector.filters import (
+    SIGNS,
     And,
     Compare,
     Filter,
@@ -22,7 +23,6 @@ from cloudberth.vector.filters import (
     kind_of,
 )
 
-SIGNS = {Operator.GT: ">", Operator.GTE: ">=", Operator.LT: "<", Operator.LTE: "<="}
 # Whole numbers of a stored document are compared exactly up to so many digits, and as doubles beyond.
 DIGITS = 38
 

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from cloudberth.vector.contract import Record
-from cloudberth.vector.filters import And, Compare, Filter, Not, Operator, Or, Scalar, kind_of
+from cloudberth.vector.filters import SIGNS, And, Compare, Filter, Not, Operator, Or, Scalar, kind_of
 from cloudberth.vector.text import tokenized
 
 ID = "id"
@@ -22,7 +22,6 @@ METADATA = "metadata"
 # What filters compare: names of all fields, and values by kind.
 NAMES = "names"
 KINDS = {"text": "texts", "number": "numbers", "boolean": "booleans"}
-_SIGNS = {Operator.GT: ">", Operator.GTE: ">=", Operator.LT: "<", Operator.LTE: "<="}
 
 
 def schema(dimension: int, note: Mapping[bytes, bytes]) -> Any:
@@ -125,7 +124,7 @@ def _compared(field: str, operator: Operator, values: tuple[Scalar, ...]) -> str
             return _any_of(field, values)
         case Operator.NE | Operator.NIN:
             return f"(NOT {_any_of(field, values)})"
-    return f"coalesce({_value(field, kind_of(values[0]))} {_SIGNS[operator]} {literal(values[0])}, false)"
+    return f"coalesce({_value(field, kind_of(values[0]))} {SIGNS[operator]} {literal(values[0])}, false)"
 
 
 def _any_of(field: str, values: tuple[Scalar, ...]) -> str:

@@ -15,6 +15,7 @@ from typing import Any
 from cloudberth.errors import InvalidInput
 from cloudberth.vector.contract import Record
 from cloudberth.vector.filters import (
+    SIGNS,
     And,
     Compare,
     Filter,
@@ -36,7 +37,6 @@ FACETS = "facets"
 ORDERED_VALUES = "ordered"
 LONGEST_TEXT = 65_535
 MOST_FACETS = 1024
-_SIGNS = {Operator.GT: ">", Operator.GTE: ">=", Operator.LT: "<", Operator.LTE: "<="}
 
 
 def row(record: Record, *, ours: bool) -> dict[str, Any]:
@@ -141,7 +141,7 @@ def _compared(field: str, operator: Operator, values: tuple[Scalar, ...]) -> str
             return f"(not {_has([_word(field, kind_of(value), value) for value in values])})"
     kind = kind_of(values[0])
     member = f'{ORDERED_VALUES}["{_member(field, kind)}"]'
-    return f"({_has([_word(field, kind)])} and {member} {_SIGNS[operator]} {literal(values[0])})"
+    return f"({_has([_word(field, kind)])} and {member} {SIGNS[operator]} {literal(values[0])})"
 
 
 def _has(words: list[str]) -> str:

@@ -60,6 +60,8 @@ class Operator(StrEnum):
 
 ORDERED = frozenset({Operator.GT, Operator.GTE, Operator.LT, Operator.LTE})
 LISTS = frozenset({Operator.IN, Operator.NIN})
+# As nearly every query language writes them.
+SIGNS = {Operator.GT: ">", Operator.GTE: ">=", Operator.LT: "<", Operator.LTE: "<="}
 
 
 @dataclass(frozen=True, slots=True)

@@ -180,10 +180,22 @@ class VectorStore:
         self, name: str, *, filter: FilterLike = None, vectors: bool = True, page: int = 500
     ) -> Iterator[Record]:
         """Every record, vectors included. Raises Unsupported when the store does not give them back."""
-        after: str | None = None
+        for found in self.scan_pages(name, filter=filter, vectors=vectors, page=page):
+            yield from found.records
+
+    def scan_pages(
+        self,
+        name: str,
+        *,
+        filter: FilterLike = None,
+        after: str | None = None,
+        vectors: bool = True,
+        page: int = 500,
+    ) -> Iterator[Page]:
+        """The same page by page. after: where an earlier scan was left."""
         while True:
             found = self.scan_page(name, filter=filter, after=after, limit=page, vectors=vectors)
-            yield from found.records
+            yield found
             if found.next is None:
                 return
             after = found.next
@@ -327,16 +339,8 @@ class VectorStore:
                 where=self.backend.place,
                 hint=f"narrow the filter to at most {_COMPARED_HERE}",
             )
-        return nearest(self._pages(collection, query.filter), collection.metric, query.vector, query.k)
-
-    def _pages(self, collection: Collection, filter: Filter | None) -> Iterator[Record]:
-        after: str | None = None
-        while True:
-            page = self._layered.scan(collection, filter=filter, after=after, limit=1000, vectors=True)
-            yield from page.records
-            if page.next is None:
-                return
-            after = page.next
+        records = self.scan(collection.name, filter=query.filter, page=1000)
+        return nearest(records, collection.metric, query.vector, query.k)
 
     def _collection(self, name: str) -> Collection:
         name = self._name(name)

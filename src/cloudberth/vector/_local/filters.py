@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from cloudberth.vector.filters import And, Compare, Filter, Not, Operator, Or, Scalar, kind_of
+from cloudberth.vector.filters import SIGNS, And, Compare, Filter, Not, Operator, Or, Scalar, kind_of
 
 OTHER, NUMBER, TEXT, BOOLEAN = range(4)
 _KINDS = {"": OTHER, "number": NUMBER, "text": TEXT, "boolean": BOOLEAN}
-_SIGNS = {Operator.GT: ">", Operator.GTE: ">=", Operator.LT: "<", Operator.LTE: "<="}
 
 
 def facts_of(metadata: Mapping[str, Any]) -> Iterator[tuple[str, int, Any]]:
@@ -51,9 +50,9 @@ def _member(compare: Compare, collection: int) -> tuple[str, list[Any]]:
     named: list[Any] = [collection, compare.field]
     if compare.operator is Operator.EXISTS:
         return f"records.key IN ({field})", named
-    if compare.operator in _SIGNS:
+    if compare.operator in SIGNS:
         value = compare.values[0]
-        text = f"{field} AND kind = ? AND value {_SIGNS[compare.operator]} ?"
+        text = f"{field} AND kind = ? AND value {SIGNS[compare.operator]} ?"
         return f"records.key IN ({text})", [*named, _KINDS[kind_of(value)], value]
     texts, values = [], []
     for kind, group in _by_kind(compare.values).items():

@@ -9,9 +9,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from cloudberth.vector.filters import ORDERED, And, Compare, Filter, Not, Operator, Or, Scalar
-
-_SIGNS = {Operator.GT: ">", Operator.GTE: ">=", Operator.LT: "<", Operator.LTE: "<="}
+from cloudberth.vector.filters import ORDERED, SIGNS, And, Compare, Filter, Not, Operator, Or, Scalar
 
 
 def condition(filter: Filter, meta: str) -> tuple[str, list[Any]]:
@@ -57,7 +55,7 @@ def _compare(filter: Compare, meta: str) -> tuple[str, list[Any]]:
 def _ordered(filter: Compare, meta: str) -> tuple[str, list[Any]]:
     """Numbers are compared as jsonb, which never fails; texts by the order of their bytes in UTF-8."""
     field = f"{meta} -> %s::text"
-    name, value, sign = filter.field, filter.values[0], _SIGNS[filter.operator]
+    name, value, sign = filter.field, filter.values[0], SIGNS[filter.operator]
     if isinstance(value, str):
         return (
             f"jsonb_typeof({field}) = 'string' AND ({meta} ->> %s::text) COLLATE \"C\" {sign} %s::text",

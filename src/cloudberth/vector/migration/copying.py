@@ -100,14 +100,11 @@ def _read_ahead(source: VectorStore, plan: Plan, cursor: str | None) -> Iterator
         return False
 
     def read() -> None:
-        after = cursor
         try:
-            while True:
-                page = source.scan_page(
-                    plan.source_collection, filter=plan.filter, after=after, limit=_PAGE, vectors=True
-                )
-                after = page.next
-                if not put(page) or after is None:
+            for page in source.scan_pages(
+                plan.source_collection, filter=plan.filter, after=cursor, page=_PAGE
+            ):
+                if not put(page):
                     return
         except BaseException as error:  # handed over to the thread that waits for a page
             put(_Failure(error))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -87,7 +87,8 @@ def verify(
     sampled: list[Record] = []
     choice = random.Random(2)  # noqa: S311 — which records are sampled is no secret
     compared = 0
-    for page in _pages(source, collection, filter, vectors=vectors):
+    for found in source.scan_pages(collection, filter=filter, vectors=vectors):
+        page = found.records
         there = {r.id: r for r in target.get(name, [r.id for r in page], vectors=vectors)}
         for record in page:
             compared += 1
@@ -107,18 +108,6 @@ def verify(
         tuple(missing.ids), tuple(different.ids), tuple(extra.ids),
         missing.count, different.count, extra.count, near, len(sampled),
     )  # fmt: skip
-
-
-def _pages(
-    store: VectorStore, name: str, filter: Filter | None, *, vectors: bool
-) -> Iterator[Sequence[Record]]:
-    after: str | None = None
-    while True:
-        page = store.scan_page(name, filter=filter, after=after, limit=500, vectors=vectors)
-        yield page.records
-        if page.next is None:
-            return
-        after = page.next
 
 
 def _reservoir(kept: list[Record], record: Record, seen: int, size: int, choice: random.Random) -> None:
@@ -150,9 +139,9 @@ def _find_extra(
     source: VectorStore, collection: str, target: VectorStore, name: str, filter: Filter | None, extra: _Found
 ) -> None:
     """What the target has and the source has not."""
-    for page in _pages(target, name, filter, vectors=False):
-        known = {record.id for record in source.get(collection, [record.id for record in page])}
-        for record in page:
+    for page in target.scan_pages(name, filter=filter, vectors=False):
+        known = {record.id for record in source.get(collection, [record.id for record in page.records])}
+        for record in page.records:
             if record.id not in known:
                 extra.add(record.id)
 
