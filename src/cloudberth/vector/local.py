@@ -221,6 +221,8 @@ class Local(OpenableVectorBackend):
         if collection.name in self._warned:
             return
         with self._database.reading() as connection:
+            if _next_key(connection) <= _LARGE:  # then no collection can be large, and none is counted
+                return
             number = _number(connection, collection.name)
             last = connection.execute(
                 "SELECT 1 FROM records WHERE collection = ? LIMIT 1 OFFSET ?", (number, _LARGE)
@@ -330,7 +332,7 @@ def _insert(connection: sqlite3.Connection, number: int, records: Sequence[Recor
 
 
 def _next_key(connection: sqlite3.Connection) -> int:
-    """Larger than every key that ever was; inside of a transaction that writes."""
+    """Larger than every key that ever was, as long as nobody else writes."""
     last = connection.execute("SELECT seq FROM sqlite_sequence WHERE name = 'records'").fetchone()
     return int(last[0]) + 1 if last else 1
 
