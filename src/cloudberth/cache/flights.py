@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import CancelledError, Future
+from contextlib import contextmanager
 from typing import Generic, TypeVar
 
 from cloudberth.cache.cache import Cache
@@ -54,12 +55,8 @@ class Flights(Generic[T]):
                 if flight.done():
                     raise  # the computation's own
                 return produce(0)
-        try:
+        with self._told_when_broken(key, flight):
             value = self._as_first(key, look, produce)
-        except BaseException as error:
-            self._landed(key)
-            flight.set_exception(error)
-            raise
         self._landed(key)
         flight.set_result(value)
         return value
@@ -70,7 +67,7 @@ class Flights(Generic[T]):
             if key in self._under_way:
                 return False
             flight = self._under_way[key] = Future()
-        try:
+        with self._told_when_broken(key, flight):
             lock = Lock(self._cache, "f:" + key, self._seconds)
             if self._cache.attempt(lock.try_acquire, None) is None:
                 flight.cancel()
@@ -80,13 +77,19 @@ class Flights(Generic[T]):
                 value = produce(lock.token)
             finally:
                 lock.release()
+        self._landed(key)
+        flight.set_result(value)
+        return True
+
+    @contextmanager
+    def _told_when_broken(self, key: str, flight: Future[T]) -> Iterator[None]:
+        """Whoever waits for a flight gets the error that ended it."""
+        try:
+            yield
         except BaseException as error:
             self._landed(key)
             flight.set_exception(error)
             raise
-        self._landed(key)
-        flight.set_result(value)
-        return True
 
     def _landed(self, key: str) -> None:
         with self._lock:
