@@ -10,7 +10,7 @@ from pathlib import Path
 import click
 
 from cloudberth.cli.local_state import Home
-from cloudberth.storage.opening import late_import
+from cloudberth.extras import late_import
 
 EXTRA = "server"
 

@@ -168,7 +168,7 @@ class _Identity:
         self._credential: Any = None
 
     def __call__(self, scope: str) -> str:
-        from cloudberth.storage.opening import late_import
+        from cloudberth.extras import late_import
 
         identity = late_import("azure.identity", extra="azure", needed_for="azure-monitor")
         exceptions = late_import("azure.core.exceptions", extra="azure", needed_for="azure-monitor")

@@ -220,7 +220,7 @@ class CloudWatch(LogReader):
     @property
     def _client(self) -> Any:
         if self._made is None:
-            from cloudberth.storage.opening import late_import
+            from cloudberth.extras import late_import
 
             boto3 = late_import("boto3", extra="aws", needed_for="cloudwatch")
             config = late_import("botocore.config", extra="aws", needed_for="cloudwatch")

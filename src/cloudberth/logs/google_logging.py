@@ -214,7 +214,7 @@ class _Identity:
         self._found: Any = None
 
     def __call__(self) -> str:
-        from cloudberth.storage.opening import late_import
+        from cloudberth.extras import late_import
 
         auth = late_import("google.auth", extra="google", needed_for="google-logging")
         exceptions = late_import("google.auth.exceptions", extra="google", needed_for="google-logging")

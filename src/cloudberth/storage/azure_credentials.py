@@ -19,9 +19,9 @@ from datetime import datetime
 from urllib.parse import parse_qsl
 
 from cloudberth.errors import InvalidInput, PermissionDenied, Unavailable, Unsupported
+from cloudberth.extras import late_import
 from cloudberth.storage.credentials import Cached, Credentials, Provider
 from cloudberth.storage.http.message import Request
-from cloudberth.storage.opening import late_import
 from cloudberth.storage.signing import azure_shared_key as signing
 from cloudberth.storage.signing.azure_shared_key import DelegationKey, SharedKey
 from cloudberth.storage.token_cache import MemoryTokenCache, TokenCache, hashed_name

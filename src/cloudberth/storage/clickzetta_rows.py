@@ -14,10 +14,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 from urllib.parse import unquote
 
+from cloudberth.extras import late_import
 from cloudberth.storage.contract import ObjectInfo
 from cloudberth.storage.http.failures import unexpected
 from cloudberth.storage.http.headers import iso_date
-from cloudberth.storage.opening import late_import
 
 _ROW = re.compile(r"(?P<names>.+),(?P<size>\d+),(?P<time>[^,]*)", re.DOTALL)
 

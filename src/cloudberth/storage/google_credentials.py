@@ -15,11 +15,11 @@ from datetime import UTC
 from typing import Any
 
 from cloudberth.errors import BackendError, ExpiredCredentials, PermissionDenied, Unavailable, Unsupported
+from cloudberth.extras import late_import
 from cloudberth.storage.body import BytesBody
 from cloudberth.storage.credentials import Cached, Credentials
 from cloudberth.storage.http.failures import unexpected
 from cloudberth.storage.http.message import Origin, Request, Response, encode
-from cloudberth.storage.opening import late_import
 from cloudberth.storage.signing.google_v4 import Sign
 
 Send = Callable[[Request], Response | BackendError]

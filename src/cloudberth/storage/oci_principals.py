@@ -20,11 +20,11 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from cloudberth.errors import InvalidInput, PermissionDenied, Unavailable
+from cloudberth.extras import late_import
 from cloudberth.storage._json_answers import Answer
 from cloudberth.storage.body import BytesBody
 from cloudberth.storage.http.client import Client
 from cloudberth.storage.http.message import Origin, Request
-from cloudberth.storage.opening import late_import
 from cloudberth.storage.signing.oci_rsa import OciKey, OciRsa
 
 METADATA = "http://169.254.169.254/opc/v2"

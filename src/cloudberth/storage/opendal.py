@@ -29,6 +29,7 @@ from cloudberth.errors import (
     PreconditionFailed,
     Unsupported,
 )
+from cloudberth.extras import late_import
 from cloudberth.storage.body import Body, BytesReader, Reader
 from cloudberth.storage.contract import (
     GIB,
@@ -51,7 +52,7 @@ from cloudberth.storage.local import Local, LocalSettings
 from cloudberth.storage.opendal_bounded import Bounded
 from cloudberth.storage.opendal_failures import failure, is_of_opendal
 from cloudberth.storage.opendal_settings import OpenDalSettings
-from cloudberth.storage.opening import OpenableBackend, late_import
+from cloudberth.storage.opening import OpenableBackend
 from cloudberth.storage.options import Options
 from cloudberth.storage.paging import Pages, Source, Straight, Walk
 from cloudberth.storage.settings import Settings

@@ -5,12 +5,9 @@ from __future__ import annotations
 from abc import abstractmethod
 from typing import ClassVar
 
-from cloudberth.extras import late_import
 from cloudberth.storage.contract import Backend
 from cloudberth.storage.options import Options
 from cloudberth.storage.settings import Settings
-
-__all__ = ["OpenableBackend", "late_import"]
 
 
 class OpenableBackend(Backend):

@@ -20,6 +20,7 @@ from cloudberth.errors import (
     PermissionDenied,
     Unavailable,
 )
+from cloudberth.extras import late_import
 from cloudberth.storage import xml_text
 from cloudberth.storage._s3 import S3Like
 from cloudberth.storage.body import EMPTY, BytesBody
@@ -34,7 +35,7 @@ from cloudberth.storage.credentials import Cached, Credentials, Provider, fixed
 from cloudberth.storage.http.backend import Flow, flow
 from cloudberth.storage.http.client import Client
 from cloudberth.storage.http.message import Origin, Request, Response, encode_key
-from cloudberth.storage.opening import OpenableBackend, late_import
+from cloudberth.storage.opening import OpenableBackend
 from cloudberth.storage.options import Options
 from cloudberth.storage.settings import Settings, revealed
 from cloudberth.storage.signing.sigv4 import SigV4

@@ -20,7 +20,7 @@ from cloudberth.errors import (
     PermissionDenied,
     Unavailable,
 )
-from cloudberth.storage.opening import late_import
+from cloudberth.extras import late_import
 from cloudberth.storage.settings import revealed
 
 if TYPE_CHECKING:

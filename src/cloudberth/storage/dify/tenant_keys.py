@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 
-from cloudberth.storage.opening import late_import
+from cloudberth.extras import late_import
 
 
 class KeyState(StrEnum):

@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 from email.utils import formatdate
 from typing import Any
 
+from cloudberth.extras import late_import
 from cloudberth.storage.http.message import Request
-from cloudberth.storage.opening import late_import
 
 GENERIC = ("date", "(request-target)", "host")
 WITH_BODY = (*GENERIC, "content-length", "content-type", "x-content-sha256")

@@ -20,8 +20,8 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from cloudberth.errors import BackendError, CloudberthError, Kind, Unavailable
+from cloudberth.extras import late_import
 from cloudberth.storage.contract import Part
-from cloudberth.storage.opening import late_import
 from cloudberth.storage.options import Options
 from cloudberth.storage.transfer.content import Verify
 from cloudberth.storage.transfer.crew import unordered
