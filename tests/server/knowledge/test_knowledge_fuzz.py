@@ -53,7 +53,7 @@ def test_requests_made_from_the_document_are_answered_as_documented(api, schema)
         operation = found.ok()
         for mode in (schemathesis.GenerationMode.POSITIVE, schemathesis.GenerationMode.NEGATIVE):
             game.play(operation, mode)
-    assert game.asked > 60 and game.done > 10, "hardly anything was asked, or done"
+    assert game.asked > 150 and game.done > 20, "hardly anything was asked, or done"
 
 
 class Game:
