@@ -217,6 +217,19 @@ class Connection:
             for row in rows:
                 into.write_row(row)
 
+    def has_table(self, name: str) -> bool:
+        if not self.is_postgres:
+            return bool(self.rows("SELECT 1 FROM sqlite_master WHERE name = ?", (name,)))
+        # Not to_regclass(): it answers from what this connection remembers, which may still be "no table"
+        # after another process made the table and gave up the lock that this one waited for.
+        return bool(
+            self.rows(
+                "SELECT 1 FROM pg_catalog.pg_tables "
+                "WHERE tablename = ? AND schemaname = ANY(current_schemas(false))",
+                (name,),
+            )
+        )
+
     def begin(self, alone: bool) -> None:
         if not self.is_postgres:
             self._raw.execute("BEGIN IMMEDIATE" if alone else "BEGIN")

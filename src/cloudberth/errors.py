@@ -48,6 +48,16 @@ class CloudberthError(Exception):
         self.hint = hint
         super().__init__(f"{where}: {what}" if where else what)
 
+    def __reduce__(self) -> tuple[object, ...]:
+        # Errors cross processes, and the way that exceptions take by default knows no keywords.
+        return _again, (type(self), self.args), self.__dict__
+
+
+def _again(kind: type[CloudberthError], arguments: tuple[object, ...]) -> CloudberthError:
+    error = kind.__new__(kind)
+    error.args = arguments
+    return error
+
 
 class InvalidInput(CloudberthError):
     """The user's input is wrong. Nothing was written."""

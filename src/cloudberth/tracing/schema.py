@@ -8,7 +8,7 @@ cursor into it.
 from __future__ import annotations
 
 from cloudberth.errors import Refused
-from cloudberth.tracing.database import Connection, Database
+from cloudberth.tracing.database import Database
 
 VERSION = 1
 
@@ -87,12 +87,6 @@ def create(database: Database) -> None:
 
 def _is_current(database: Database) -> bool:
     with database.connection() as connection:
-        if not _has_tables(connection):
+        if not connection.has_table("trace_schema"):
             return False
         return connection.rows("SELECT version FROM trace_schema") == [(VERSION,)]
-
-
-def _has_tables(connection: Connection) -> bool:
-    if connection.is_postgres:
-        return bool(connection.rows("SELECT to_regclass('trace_schema') IS NOT NULL")[0][0])
-    return bool(connection.rows("SELECT 1 FROM sqlite_master WHERE name = 'trace_schema'"))

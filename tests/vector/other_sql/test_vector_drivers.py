@@ -25,6 +25,7 @@ from cloudberth.errors import (
     TimedOut,
     Unavailable,
 )
+from cloudberth.extras import late_import
 from cloudberth.vector import Collection, Metric, Options, Record
 from cloudberth.vector import filters as language
 from cloudberth.vector._dbapi_backend import Statement
@@ -56,6 +57,13 @@ INJECTIONS = [
     "TIMESTAMP '2020'); DROP TABLE x",
     "JSON'1'",
 ]
+
+
+@pytest.fixture(autouse=True)
+def vendors_drivers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The vendors' own, also when a rig of this process has put doubles in their place."""
+    for kind in VARIABLES:
+        monkeypatch.setattr(f"cloudberth.vector.{kind}.late_import", late_import)
 
 
 @contextmanager

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -89,7 +89,7 @@ LAYOUTS = (
         "CREATE TABLE IF NOT EXISTS dify.{table}(id text PRIMARY KEY, vector real[], ref_doc_id text, "
         "page_content text, metadata_ jsonb, to_tsvector TSVECTOR)",
         ("id", "page_content", "metadata_", "vector"),
-        (*postgres.ARRAYS, "CREATE SCHEMA dify"),
+        ("CREATE SCHEMA dify",),
         name="{name}",
         own_key=False,
         brackets="{}",
@@ -115,22 +115,12 @@ def layout(request: pytest.FixtureRequest) -> Layout:
 @contextmanager
 def opened(server: postgres.PostgresServer, layout: Layout) -> Iterator[tuple[VectorStore, str]]:
     """The store of a type on a database prepared for it, and the database's name."""
-    if layout.type == "analyticdb":
-        server.execute("postgres", "CREATE DATABASE knowledgebase")
-        server.execute("knowledgebase", *layout.prepared)
-        database, path, ends = "knowledgebase", "dify", nullcontext(None)
-    else:
-        ends = server.database(*layout.prepared)  # type: ignore[assignment]
-        database = path = ""
-    try:
-        with ends as made:
-            database, path = database or str(made), path or str(made)
-            location = postgres.location(layout.type, path, vendor_ddl=layout.vendor_ddl)
-            with vector.open(location, {}) as store:
-                yield store, database
-    finally:
-        if layout.type == "analyticdb":
-            server.execute("postgres", "DROP DATABASE IF EXISTS knowledgebase WITH (FORCE)")
+    fixed = layout.type == "analyticdb"
+    with postgres.knowledgebase("dify") if fixed else server.database() as database:
+        server.execute(database, *layout.prepared)
+        location = postgres.location(layout.type, "dify" if fixed else database, vendor_ddl=layout.vendor_ddl)
+        with vector.open(location, {}) as store:
+            yield store, database
 
 
 def written_by_dify(server: postgres.PostgresServer, layout: Layout, database: str) -> None:

@@ -114,10 +114,6 @@ def _run(connection: Connection, step: str) -> None:
 
 def _version(connection: Connection) -> int | None:
     """Of the tables there; None when there are none."""
-    if connection.is_postgres:
-        there = connection.rows("SELECT to_regclass('knowledge_schema') IS NOT NULL")[0][0]
-    else:
-        there = connection.rows("SELECT 1 FROM sqlite_master WHERE name = 'knowledge_schema'")
-    if not there:
+    if not connection.has_table("knowledge_schema"):
         return None
     return int(connection.rows("SELECT COALESCE(MAX(version), 0) FROM knowledge_schema")[0][0])

@@ -12,14 +12,9 @@ from vector_servers import postgres
 
 @contextmanager
 def _start(folder: Path) -> Iterator[Running]:
-    server = postgres.server()
-    # The name is fixed; the adapter makes the schema itself.
-    server.execute("postgres", "CREATE DATABASE knowledgebase")
-    try:
-        server.execute("knowledgebase", *postgres.ARRAYS)
-        yield Running(location=postgres.location("analyticdb", "dify", vendor_ddl=False))
-    finally:
-        server.execute("postgres", "DROP DATABASE IF EXISTS knowledgebase WITH (FORCE)")
+    # The adapter makes the schema itself.
+    with postgres.knowledgebase("rig"):
+        yield Running(location=postgres.location("analyticdb", "rig", vendor_ddl=False))
 
 
 RIGS = (

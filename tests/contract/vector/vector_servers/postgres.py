@@ -175,3 +175,21 @@ FUNCTIONS = (
         WHERE substr(query, at, 2) !~ '[ -~]' AND position(substr(query, at, 2) IN document) > 0
     ) AS found $$""",
 )
+
+
+@cache
+def _knowledgebase() -> str:
+    name = "knowledgebase"
+    server().execute("postgres", f"CREATE DATABASE {name}")
+    server().execute(name, *ARRAYS)
+    return name
+
+
+@contextmanager
+def knowledgebase(schema: str) -> Iterator[str]:
+    """The database whose name AnalyticDB fixes, shared by all; the caller's schema is removed afterwards."""
+    name = _knowledgebase()
+    try:
+        yield name
+    finally:
+        server().execute(name, f"DROP SCHEMA IF EXISTS {schema} CASCADE")
