@@ -165,12 +165,19 @@ def test_every_error_has_one_shape(api, handbook) -> None:
     problem(
         api.call("POST", f"{base}/search", json={"query": "x", "settings": {"k": 0}}), 422, "invalid_input"
     )
+    bad = {"query": "x", "settings": {"k": True, "candidates": False}}
+    assert (
+        problem(api.call("POST", f"{base}/search", json=bad), 422, "invalid_input")["message"].count(";") == 1
+    )
+    problem(api.call("POST", f"{base}/answer", json={"question": "x", "stream": 0}), 422, "invalid_input")
     bad = {"query": "x", "settings": {"filter": {"year": {"$near": 1}}}}
     assert "$near" in problem(api.call("POST", f"{base}/search", json=bad), 400, "invalid_input")["message"]
     bad = {"query": "x", "settings": {"rerank": "nobody"}}
     problem(api.call("POST", f"{base}/search", json=bad), 400, "invalid_input")
     problem(api.call("GET", f"{base}/documents?page=0"), 422, "invalid_input")
-    problem(api.call("PUT", "/datasets"), 405, "not_allowed")
+    refused = api.call("PUT", "/datasets")
+    problem(refused, 405, "not_allowed")
+    assert refused.headers["allow"] == "GET, POST"
     problem(api.call("GET", "/nothing"), 404, "not_found")
     problem(api.call("POST", f"{base}/documents", json={}), 415, "unsupported_type")
     problem(api.call("POST", f"{base}/documents", files={"file": ("", b"x")}), 422, "invalid_input")

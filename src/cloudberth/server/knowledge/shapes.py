@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Annotated, Any, Generic, Literal, TypeVar
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StrictBool
 
 from cloudberth.knowledge import model
 from cloudberth.knowledge.model import DocumentStatus, JobState, Mode, Scope
@@ -74,16 +74,21 @@ class Retrieval(In):
     """How a search is made."""
 
     mode: Annotated[Mode, Field(description="dense: by meaning; text: by words; hybrid: both.")] = Mode.HYBRID
-    k: Annotated[int, Field(ge=1, le=100, description="Passages wanted.")] = 5
+    k: Annotated[int, Field(strict=True, ge=1, le=100, description="Passages wanted.")] = 5
     score_threshold: Annotated[
         float | None,
         Field(
-            ge=-1, le=1, description="Passages below are left out; with hybrid it holds for the dense score."
+            strict=True,
+            ge=-1,
+            le=1,
+            description="Passages below are left out; with hybrid it holds for the dense score.",
         ),
     ] = None
     filter: Filter = None
     rerank: Annotated[Text, Field(max_length=64, description="Name of a reranker; empty: none.")] = ""
-    candidates: Annotated[int, Field(ge=0, le=2_000, description="Passages ranked first; 0: as needed.")] = 0
+    candidates: Annotated[
+        int, Field(strict=True, ge=0, le=2_000, description="Passages ranked first; 0: as needed.")
+    ] = 0
 
     def settings(self) -> model.RetrievalSettings:
         return model.RetrievalSettings(
@@ -229,7 +234,7 @@ class AnswerIn(In):
 
     question: Annotated[Text, Field(min_length=1, max_length=MOST_QUESTION, examples=["育儿假有多长？"])]
     settings: Retrieval | None = None
-    stream: bool = False
+    stream: StrictBool = False
 
 
 class ScoresOut(Out):
