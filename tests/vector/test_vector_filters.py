@@ -82,6 +82,7 @@ def test_nothing_matches_everything() -> None:
         ('{"$where": "1"}', "there is no $where"),
         ('{"a": {"$regex": "x"}}', "no operator $regex"),
         ('{"$and": {"a": 1}}', "takes a list"),
+        ('{"a": {"$exists": {"b": "\\ud83d"}}}', "$exists takes true or false"),
         ('{"": 1}', "1 to 128 printable"),
     ],
 )

@@ -290,6 +290,8 @@ def _conditions(field: str, value: Any) -> Iterator[Filter]:
             )
         operator = Operator(name)
         if operator is Operator.EXISTS:
+            if not isinstance(operand, bool):
+                raise InvalidInput("$exists takes true or false", where=f"filter: {field[:40]}")
             exists = Compare(field, operator, True)
             yield exists if operand else Not(exists)
         else:
