@@ -61,6 +61,7 @@ class Rest:
         request = Request(
             method, self.origin, self.base + path, query, headers, BytesBody(data), idempotent=True
         )
+        self._sign(request, data)
         response = self._client.send(request)
         found = _parsed(response)
         if response.status >= 300:
@@ -69,6 +70,9 @@ class Rest:
 
     def close(self) -> None:
         self._client.close()
+
+    def _sign(self, request: Request, data: bytes) -> None:
+        """What stores do whose requests are signed. data: the body."""
 
     def _error(self, response: Response, found: Any) -> BackendError:
         known = self._meaning(response.status, found)

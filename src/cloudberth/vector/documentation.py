@@ -37,7 +37,8 @@ def page() -> str:
     """The whole page."""
     kinds = [(type_id, backend_class(type_id)) for type_id in BACKENDS]
     missing = ", ".join(f"`{type_id}`" for type_id in NOT_BUILT)
-    lines = [_HEAD, f"Of Dify's types these are not built yet: {missing}.", ""]
+    said = f"Of Dify's types these are not built yet: {missing}." if missing else "All of Dify's are built."
+    lines = [_HEAD, said, ""]
     lines += ["| type | metrics | full text | ids | several processes |", "|---|---|---|---|---|"]
     lines += [_row(type_id, kind.capabilities) for type_id, kind in kinds]
     for type_id, kind in kinds:

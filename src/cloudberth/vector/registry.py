@@ -48,11 +48,12 @@ BACKENDS = {
     "tidb_vector": "cloudberth.vector.tidb_vector:TiDbVector",
     "upstash": "cloudberth.vector.upstash:Upstash",
     "vastbase": "cloudberth.vector.vastbase:Vastbase",
+    "vikingdb": "cloudberth.vector.vikingdb:VikingDb",
     "weaviate": "cloudberth.vector.weaviate:Weaviate",
 }
 
 # Types of Dify's that nobody has built here yet.
-NOT_BUILT = ("couchbase", "tablestore", "vikingdb")
+NOT_BUILT = ("couchbase", "tablestore")
 
 _REGISTRY: Registry[OpenableVectorBackend] = Registry(
     "vector store", "VECTOR_STORE", "cloudberth.vector", BACKENDS
