@@ -220,10 +220,10 @@ class VikingDb(OpenableVectorBackend):
     def drop(self, name: str) -> None:
         self._snapshots.forget(name)
         self._partitions.pop(name, None)
-        self._info(name)
-        with suppress(NotFound):
-            self._post("/api/index/drop", name, indexed=True)
-        # The index is removed in the background, and a collection that has one stays.
+        for index in self._info(name).get("indexes") or ():
+            with suppress(NotFound):
+                self._post("/api/index/drop", name, index_name=index)
+        # Indexes are removed in the background, and a collection that has one stays.
         ends = time.monotonic() + self._ready_timeout
         while True:
             try:
@@ -430,7 +430,7 @@ class VikingDb(OpenableVectorBackend):
         """The vendor's interface reads the body of a GET too."""
         found = self.rest.call(method, path, body) or {}
         if int(found.get("code") or 0):
-            raise meant(int(found["code"]), str(found.get("message") or ""))
+            raise meant(int(found["code"]), str(found.get("message") or found.get("msg") or ""))
         return found
 
 

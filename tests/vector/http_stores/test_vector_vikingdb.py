@@ -173,6 +173,15 @@ def test_dify_stops_at_its_index(library: Any, store: VectorStore) -> None:
     assert library.list_collections() == []
 
 
+def test_an_index_that_cannot_count_is_counted_here(
+    double: VikingDbDouble, library: Any, store: VectorStore
+) -> None:
+    """The service counts only where a scalar field is in the index."""
+    dify_collection(library, partition_by="")
+    double.collections[NAME].indexes[f"{NAME}_idx"].settings["scalar_index"] = []
+    assert (store.count(NAME), store.count(NAME, "year > 2020")) == (4, 3)
+
+
 def test_a_large_collection_of_dify_is_read_whole(
     double: VikingDbDouble, library: Any, store: VectorStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -240,6 +249,8 @@ def test_an_index_is_waited_for_when_it_is_made_and_removed(
         "hnsw_m": 8, "hnsw_cef": 50, "hnsw_sef": 70,
     }  # fmt: skip
     assert [path for path, _ in double.requests].count("/api/index/info") == 4
+    # One that somebody made beside ours goes too: a collection with any index stays.
+    double.answer("POST", "/api/index/create", {**asked, "index_name": "another"})
     store.drop(NAME)
     assert [path for path, _ in double.requests].count("/api/collection/drop") == 4
     assert double.collections == {}
