@@ -43,6 +43,7 @@ BACKENDS = {
     "qdrant": "cloudberth.vector.qdrant:Qdrant",
     "relyt": "cloudberth.vector.relyt:Relyt",
     "seekdb": "cloudberth.vector.seekdb:SeekDb",
+    "tablestore": "cloudberth.vector.tablestore:Tablestore",
     "tencent": "cloudberth.vector.tencent:Tencent",
     "tidb_on_qdrant": "cloudberth.vector.tidb_on_qdrant:TidbOnQdrant",
     "tidb_vector": "cloudberth.vector.tidb_vector:TiDbVector",
@@ -53,7 +54,7 @@ BACKENDS = {
 }
 
 # Types of Dify's that nobody has built here yet.
-NOT_BUILT = ("couchbase", "tablestore")
+NOT_BUILT = ("couchbase",)
 
 _REGISTRY: Registry[OpenableVectorBackend] = Registry(
     "vector store", "VECTOR_STORE", "cloudberth.vector", BACKENDS
