@@ -101,6 +101,15 @@ def ended(worker: subprocess.Popen[bytes]) -> None:
         worker.wait()
 
 
+def children_of(process: int) -> list[int]:
+    return [int(each) for each in Path(f"/proc/{process}/task/{process}/children").read_text().split()]
+
+
+def is_yielding(process: int) -> bool:
+    """Whether it works at the lower priority of workers."""
+    return os.getpriority(os.PRIO_PROCESS, process) >= 10
+
+
 def all_ready(knowledge: Knowledge, dataset: Dataset, count: int) -> bool:
     found = knowledge.documents(dataset.id, size=200).items
     return len([each for each in found if ready(each)]) == count and is_quiet(knowledge)
@@ -118,6 +127,8 @@ def test_documents_are_indexed_though_redis_and_workers_die(
             service.add_document(dataset.id, f"{number}.md", text_of(number))
         until(lambda: all_ready(service, dataset, 5), 60)
         assert service.health().workers == 2
+        if sys.platform == "linux":
+            assert any(is_yielding(process) for process in children_of(worker.pid))
 
         redis.stop()
         began = time.monotonic()

@@ -15,12 +15,14 @@ from celery.signals import worker_process_init, worker_process_shutdown, worker_
 from cloudberth.knowledge.celery_queue import application, register
 from cloudberth.knowledge.opening import open_parts
 from cloudberth.knowledge.parts import Parts
+from cloudberth.knowledge.priority import limit_threads, lower_thread
 from cloudberth.knowledge.settings import KnowledgeSettings
 from cloudberth.knowledge.workers import pace_of
 from cloudberth.knowledge.working import Worker
 from cloudberth.settings import revealed
 
 _settings = KnowledgeSettings.from_environment(os.environ)
+_variables = limit_threads(_settings, os.environ)
 _stop = threading.Event()
 _guard = threading.Lock()
 _worker: Worker | None = None
@@ -30,6 +32,8 @@ app = application(revealed(_settings.broker))
 
 
 def _run(job_id: str) -> None:
+    # Also the threads of a pool of threads; what a process of the pool starts afterwards inherits it.
+    lower_thread(_settings.worker_niceness)
     worker = _opened()
     if not worker.run_one(job_id) and not worker.run_one():
         # It waits for another job of its document: it is told of again soon.
@@ -41,7 +45,7 @@ def _opened() -> Worker:
     global _worker, _parts
     with _guard:
         if _worker is None:
-            _parts = open_parts(os.environ)
+            _parts = open_parts(_variables)
             _worker = Worker(_parts, pace_of(_settings), _stop)
             _worker.show()
     return _worker

@@ -14,6 +14,7 @@ from urllib.parse import quote
 from pydantic import Field, SecretStr
 
 from cloudberth.errors import InvalidInput
+from cloudberth.knowledge.priority import processors
 from cloudberth.settings import EnvironmentSettings, revealed
 
 MIB = 1 << 20
@@ -24,8 +25,9 @@ DATA = f"{_HERE}_DATA"
 class KnowledgeSettings(EnvironmentSettings):
     """What is the service's own. database: a URL; empty: PostgreSQL by Dify's ``DB_*`` when ``DB_HOST`` is
     set, else SQLite in the data folder. workers: that are started with the service; None: one, or none when
-    there is a broker. worker_kind: processes keep the interface quick while documents are embedded. lease,
-    retry: seconds.
+    there is a broker. worker_kind: processes keep the interface quick while documents are embedded.
+    worker_niceness: by how much workers yield to searches, 0 not at all to 19. worker_threads: of a worker
+    process for matrices; None: what leaves one processor free. lease, retry: seconds.
     """
 
     database: SecretStr | None = Field(default=None, alias=f"{_HERE}_DATABASE")
@@ -34,6 +36,8 @@ class KnowledgeSettings(EnvironmentSettings):
     most_bytes: int = Field(default=100 * MIB, ge=1024, alias=f"{_HERE}_MAX_BYTES")
     workers: int | None = Field(default=None, ge=0, le=64, alias=f"{_HERE}_WORKERS")
     worker_kind: Literal["process", "thread"] = Field(default="process", alias=f"{_HERE}_WORKER_KIND")
+    worker_niceness: int = Field(default=10, ge=0, le=19, alias=f"{_HERE}_WORKER_NICENESS")
+    worker_threads: int | None = Field(default=None, ge=1, le=64, alias=f"{_HERE}_WORKER_THREADS")
     lease: float = Field(default=30.0, ge=0.5, le=3600, alias=f"{_HERE}_LEASE")
     retry: float = Field(default=2.0, gt=0, le=600, alias=f"{_HERE}_RETRY")
     broker: SecretStr | None = Field(default=None, alias="CELERY_BROKER_URL")
@@ -44,6 +48,13 @@ class KnowledgeSettings(EnvironmentSettings):
         if self.workers is not None:
             return self.workers
         return 0 if revealed(self.broker) else 1
+
+    @property
+    def threads_of_a_worker(self) -> int:
+        """What was asked for, else this worker's part of the processors but one; at least 1."""
+        if self.worker_threads is not None:
+            return self.worker_threads
+        return min(64, max(1, (processors() - 1) // max(1, self.worker_count)))
 
 
 class DatabaseVariables(EnvironmentSettings):

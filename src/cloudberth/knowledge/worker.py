@@ -16,6 +16,7 @@ from pathlib import Path
 
 from cloudberth.errors import CloudberthError
 from cloudberth.knowledge.opening import open_parts
+from cloudberth.knowledge.priority import limit_threads, lower_process
 from cloudberth.knowledge.settings import KnowledgeSettings
 from cloudberth.knowledge.workers import pace_of
 from cloudberth.knowledge.working import Worker
@@ -30,6 +31,8 @@ def work(environment: Mapping[str, str] | None = None, data: Path | None = None,
         signal.signal(each, lambda *_: stop.set())
     variables = os.environ if environment is None else environment
     settings = KnowledgeSettings.from_environment(variables)
+    lower_process(settings.worker_niceness)
+    variables = limit_threads(settings, variables)
     if parent:
         threading.Thread(target=_follow, args=(parent, stop), name="knowledge-parent", daemon=True).start()
     parts = open_parts(variables, data)

@@ -20,6 +20,7 @@ from typing import Self
 
 from cloudberth.errors import CloudberthError
 from cloudberth.knowledge.parts import Parts
+from cloudberth.knowledge.priority import lower_thread
 from cloudberth.knowledge.settings import DATA, KnowledgeSettings
 from cloudberth.knowledge.working import Pace, Worker
 
@@ -30,16 +31,17 @@ MODULE = "cloudberth.knowledge.worker"
 
 
 class ThreadWorkers:
-    """Workers in threads of this process. They share its parts."""
+    """Workers in threads of this process. They share its parts. niceness: of these threads, on Linux."""
 
-    def __init__(self, parts: Parts, count: int = 1, pace: Pace | None = None) -> None:
+    def __init__(self, parts: Parts, count: int = 1, pace: Pace | None = None, *, niceness: int = 0) -> None:
         self._parts = parts
+        self._niceness = niceness
         self._stop = threading.Event()
         self._wakes = [threading.Event() for _ in range(count)]
         self._threads = [
             threading.Thread(
-                target=Worker(parts, pace or Pace(), self._stop).run,
-                args=(wake,),
+                target=self._work,
+                args=(Worker(parts, pace or Pace(), self._stop), wake),
                 name="knowledge-worker",
                 daemon=True,
             )
@@ -63,6 +65,10 @@ class ThreadWorkers:
         for thread in self._threads:
             thread.join(max(0.0, end - time.monotonic()))
         return not any(thread.is_alive() for thread in self._threads)
+
+    def _work(self, worker: Worker, wake: threading.Event) -> None:
+        lower_thread(self._niceness)
+        worker.run(wake)
 
     def _wake(self, job_id: str) -> None:
         self._told(job_id)
@@ -172,7 +178,8 @@ def start_workers(
     if not settings.worker_count:
         return None
     if settings.worker_kind == "thread":
-        return ThreadWorkers(parts, settings.worker_count, pace_of(settings)).start()
+        niceness = settings.worker_niceness
+        return ThreadWorkers(parts, settings.worker_count, pace_of(settings), niceness=niceness).start()
     return ProcessWorkers(parts, variables, data_folder(settings, data), settings.worker_count).start()
 
 
