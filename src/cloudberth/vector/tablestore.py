@@ -259,12 +259,16 @@ class Tablestore(OpenableVectorBackend):
                 _raise_refusals(one["rows"])
 
     def get(self, collection: Collection, ids: Sequence[str], *, vectors: bool) -> list[Record]:
-        return [layout.record(one) for one in self._rows(collection.name, ids, layout.columns(vectors))]
+        size = _readable(collection) if vectors else _MOST_READ
+        found = self._rows(collection.name, ids, layout.columns(vectors), size=size)
+        return [layout.record(one) for one in found]
 
-    def _rows(self, table: str, ids: Sequence[str], columns: Sequence[str]) -> list[Row]:
+    def _rows(
+        self, table: str, ids: Sequence[str], columns: Sequence[str], *, size: int = _MOST_READ
+    ) -> list[Row]:
         found: list[Row] = []
-        for start in range(0, len(ids), _MOST_READ):
-            keys = [row([(layout.KEY, id)]) for id in ids[start : start + _MOST_READ]]
+        for start in range(0, len(ids), size):
+            keys = [row([(layout.KEY, id)]) for id in ids[start : start + size]]
             asked = {
                 "table_name": table,
                 "primary_key": keys,
@@ -336,7 +340,7 @@ class Tablestore(OpenableVectorBackend):
         asked = queries.nearest(layout.VECTOR, query.vector.tolist(), k, condition)
         found = self._search(collection.name, {"query": asked, "sort": _BY_SCORE, "limit": k})
         keys = [str(one.key[layout.KEY]) for data in found["rows"] for one in read(data)]
-        records = map(layout.record, self._rows(collection.name, keys, layout.columns(True)))
+        records = self.get(collection, keys, vectors=True)
         # A record that has changed since is measured as it is now.
         kept = (one for one in records if one.vector is not None and matches(query.filter, one.metadata))
         return nearest(kept, collection.metric, query.vector, query.k)
@@ -414,6 +418,11 @@ _BY_SCORE: Message = {"sorter": [{"score_sort": {"order": _DESCENDING}}]}
 
 def _index(name: str) -> str:
     return f"{name}_idx"
+
+
+def _readable(collection: Collection) -> int:
+    """How many records with their vectors are read at once: answers stay as small as requests have to be."""
+    return max(1, min(_MOST_READ, _LARGEST // (16 * collection.dimension + 4000)))
 
 
 def _portions(changes: Sequence[tuple[int, bytes]]) -> Iterator[list[tuple[int, bytes]]]:

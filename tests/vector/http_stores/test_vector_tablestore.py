@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import base64
 import json
+import socket
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -24,12 +26,14 @@ from cloudberth.errors import (
     PermissionDenied,
     PreconditionFailed,
     Throttled,
+    TimedOut,
     Unavailable,
 )
 from cloudberth.vector import _tablestore_queries as queries
 from cloudberth.vector._tablestore_messages import decode, encode
 from cloudberth.vector._tablestore_rows import Bound, Value, checksum, read, row, value
-from cloudberth.vector.contract import DenseQuery, Record
+from cloudberth.vector.contract import DenseQuery, Metric, Record
+from cloudberth.vector.filters import equals
 from cloudberth.vector.options import Options
 from cloudberth.vector.store import VectorStore
 
@@ -200,13 +204,81 @@ def test_an_index_that_is_late_shows_what_there_is_now(double: TablestoreDouble,
     (hit,) = store.backend.search_dense(store.describe(NAME), dense([1.0, 0.0, 0.0], 2))
     assert (hit.id, hit.record.text) == ("a", "new")
     assert hit.raw == pytest.approx(0.0)
-    assert store.search(NAME, [1.0, 0.0, 0.0], filter="year == 1") == []
+    only = replace(dense([1.0, 0.0, 0.0], 2), filter=equals("year", 1))
+    assert store.backend.search_dense(store.describe(NAME), only) == []
+    assert store.search_text(NAME, "old", filter="year == 1") == []
     double.delay = 0.0
     assert [one.id for one in store.search(NAME, [1.0, 0.0, 0.0])] == ["c", "a"]
 
 
 def dense(given: list[float], k: int) -> DenseQuery:
     return DenseQuery(numpy.asarray(given, dtype=numpy.float32), k)
+
+
+# ── what Dify wrote, by recorded requests
+
+
+def dify_wrote(double: TablestoreDouble, *names: str) -> None:
+    for name in names:
+        double.answer(RECORDED[name]["operation"], body_of(name))
+
+
+DIFY_ROWS = ("row d0", "row d1", "row d2", "row d3")
+
+
+def test_a_recorded_collection_of_dify_is_read_and_filtered(
+    double: TablestoreDouble, store: VectorStore
+) -> None:
+    dify_wrote(double, "create", "index", *DIFY_ROWS)
+    assert store.collections() == (NAME,)
+    found = store.describe(NAME)
+    assert (found.dify, found.dimension, found.metric) == (True, 3, Metric.COSINE)
+    hits = store.search(NAME, [1.0, 1.0, 0.0], 2, filter='document_id == "doc1"')
+    assert [hit.id for hit in hits] == ["d1", "d3"]
+    assert hits[0].record.text == "text 1 向量数据库"
+    # The tags say `of text=1` of all four; of three it is a text.
+    assert store.count(NAME, {"of text": "1"}) == 3
+    assert store.count(NAME, {"of text": 1}) == 1
+    assert store.count(NAME, 'year >= 2022 or document_id == "doc1"') == 3
+    assert [one.id for one in store.scan(NAME, filter='document_id != "doc1"')] == ["d0", "d2"]
+    # All four have the word, and the first that are asked for do not fit.
+    assert [hit.id for hit in store.search_text(NAME, "数据库", 1, filter="year == 2023")] == ["d3"]
+    store.upsert(NAME, [record("d1", [0.0, 0.0, 2.0], "new", document_id="doc9")])
+    (row_of_dify,) = [one for id, one in double.tables[NAME].rows.items() if id == "d1"]
+    assert row_of_dify == {
+        "page_content": "new",
+        "vector": "[0,0,2]",
+        "metadata": '{"document_id": "doc9", "doc_id": "d1"}',
+        "metadata_tags": '["document_id=doc9", "doc_id=d1"]',
+    }
+    assert store.delete_where(NAME, 'document_id in ["doc9", "doc0"] and year != 2020') == 2
+    assert [one.id for one in store.scan(NAME)] == ["d0", "d3"]
+
+
+def test_recorded_rows_of_dify_in_our_collection_are_filtered_too(
+    double: TablestoreDouble, store: VectorStore
+) -> None:
+    store.create(NAME, 3)
+    store.upsert(NAME, [record("ours", [1.0, 0.0, 0.0], year=2021, document_id="doc0")])
+    dify_wrote(double, "row d0", "row d1")
+    assert store.count(NAME) == 3
+    assert store.count(NAME, "year == 2021") == 2
+    assert store.count(NAME, 'document_id == "doc0"') == 2
+    assert store.count(NAME, {"of text": "1"}) == 1
+    assert store.count(NAME, 'not exists("of text")') == 1
+    found = store.search(NAME, [1.0, 1.0, 0.0], filter="year >= 2021")
+    assert {hit.id for hit in found} == {"ours", "d1"}
+    assert store.delete_where(NAME, "year == 2021 and not exists(absent)") == 2
+
+
+def test_a_note_of_a_collection_that_dify_made_again_is_stale(
+    double: TablestoreDouble, store: VectorStore
+) -> None:
+    store.create(NAME, 5, Metric.L2, model="ours")
+    del double.tables[NAME]
+    dify_wrote(double, "create", "index")
+    found = store.backend.describe(NAME)
+    assert (found.dify, found.model, found.dimension, found.metric) == (True, "", 3, Metric.COSINE)
 
 
 # ── records and filters
@@ -290,6 +362,46 @@ def test_errors_are_ours(
         store.count(NAME)
     assert raised.value.code == code
     assert store.count(NAME) == 0
+
+
+def test_a_row_that_is_not_read_is_an_error(double: TablestoreDouble, store: VectorStore) -> None:
+    """An answer without it would say that it is not there."""
+    store.create(NAME, 2)
+    store.upsert(NAME, [record("a", [1.0, 0.0]), record("b", [1.0, 0.0])])
+    store.describe(NAME)
+    double.unread = [{"code": "OTSPartitionUnavailable", "message": "The partition is not available."}]
+    with pytest.raises(Unavailable, match="OTSPartitionUnavailable"):
+        store.get(NAME, ["a", "b"])
+    assert [one.id for one in store.get(NAME, ["a", "b"])] == ["a", "b"]
+
+
+def test_vectors_of_many_dimensions_are_read_in_smaller_answers(
+    double: TablestoreDouble, store: VectorStore
+) -> None:
+    store.create(NAME, 4096)
+    given = numpy.random.default_rng(7).standard_normal((60, 4096)).astype(numpy.float32)
+    store.upsert(NAME, [Record(f"r{at}", one) for at, one in enumerate(given)])
+    found = store.get(NAME, [f"r{at}" for at in range(60)], vectors=True)
+    assert all(numpy.array_equal(given[at], one.vector) for at, one in enumerate(found))  # type: ignore[arg-type]
+    asked = [message["tables"][0] for operation, message in double.requests if operation == "BatchGetRow"]
+    assert max(len(one["primary_key"]) for one in asked if "vector" in one["columns_to_get"]) < 60
+
+
+def test_a_server_that_is_away_or_hangs_is_unavailable() -> None:
+    options = Options(timeout=0.2, retries=0)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        port = silent.getsockname()[1]
+        with vector.open("", variables(port), options) as store, pytest.raises(TimedOut):
+            store.health()
+    with vector.open("", variables(port), options) as store, pytest.raises(Unavailable):
+        store.health()
+
+
+def test_half_an_answer_of_an_index_is_an_error(double: TablestoreDouble, store: VectorStore) -> None:
+    store.create(NAME, 2)
+    double.partial = True
+    with pytest.raises(Unavailable, match="part of the index"):
+        store.count(NAME)
 
 
 def test_busy_servers_are_asked_again(double: TablestoreDouble) -> None:

@@ -244,6 +244,16 @@ def searches() -> dict[str, Any]:
     }  # fmt: skip
 
 
+class Recorder:
+    """Takes Dify's rows instead of a client."""
+
+    def __init__(self) -> None:
+        self.rows: list[tuple[str, Any]] = []
+
+    def put_row(self, name: str, one: Any) -> None:
+        self.rows.append((name, one))
+
+
 def messages(client: Any) -> dict[str, dict[str, str]]:
     """Requests as the vendor's library writes them."""
     meta = library.TableMeta(NAME, [("id", "STRING")])
@@ -260,6 +270,9 @@ def messages(client: Any) -> dict[str, dict[str, str]]:
     got.add(library.TableInBatchGetRowItem(NAME, [key], ["metadata"], None, 1))
     nothing = library.ColumnsToGet(return_type=library.ColumnReturnType.NONE)
     ends = ([("id", library.INF_MIN)], [("id", library.INF_MAX)])
+    ours = Recorder()
+    for one in ROWS:
+        dify_row(ours, *one)
     given: dict[str, tuple[str, tuple[Any, ...]]] = {
         "create": ("CreateTable", (meta, library.TableOptions(), throughput, None, [])),
         "index": ("CreateSearchIndex", (NAME, INDEX, library.SearchIndexMeta(dify_fields(3)))),
@@ -271,6 +284,7 @@ def messages(client: Any) -> dict[str, dict[str, str]]:
             "GetRange",
             (NAME, "FORWARD", *ends, ["metadata"], 5, None, 1, None, None, None, None, None),
         ),
+        **{f"row {one.primary_key[0][1]}": ("PutRow", (NAME, one, None, None, None)) for _, one in ours.rows},
         **{name: ("Search", (NAME, INDEX, one, nothing, None, None)) for name, one in searches().items()},
     }
     encoder = client.protocol.encoder

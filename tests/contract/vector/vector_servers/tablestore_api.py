@@ -50,7 +50,9 @@ class Table:
 class TablestoreDouble:
     """delay: seconds until an index shows what was written. unready: seconds that a new table takes nothing.
 
-    refusals: what the next requests of an operation are answered with. requests: operation and message.
+    refusals: what the next requests of an operation are answered with. unread: errors of single rows in the
+    next readings. spoiled: answers change on their way. partial: a part of each index does not answer.
+    requests: operation and message.
     """
 
     port: int = 0
@@ -58,8 +60,10 @@ class TablestoreDouble:
     unready: float = 0.0
     tables: dict[str, Table] = field(default_factory=dict)
     refusals: dict[str, list[Refused]] = field(default_factory=dict)
+    unread: list[Message] = field(default_factory=list)
     requests: list[tuple[str, Message]] = field(default_factory=list)
     spoiled: bool = False
+    partial: bool = False
     lock: threading.Lock = field(default_factory=threading.Lock)
 
     def answer(self, operation: str, data: bytes) -> bytes:
@@ -193,15 +197,12 @@ class TablestoreDouble:
         for one in asked["tables"]:
             if not one.get("max_versions"):
                 raise Refused("OTSParameterInvalid", "either max_versions or time_range is needed")
-            parts = []
-            for key in one["primary_key"]:
-                try:
-                    given = self._read(one["table_name"], key, one["columns_to_get"])
-                    parts.append({"is_ok": True, "consumed": _CONSUMED, "row": given})
-                except Refused as error:
-                    parts.append(
-                        {"is_ok": False, "error": {"code": error.code, "message": str(error)}, "row": b""}
-                    )
+            if len(set(one["primary_key"])) < len(one["primary_key"]):
+                raise Refused("OTSParameterInvalid", "Duplicated primary key.")
+            given = [self._read(one["table_name"], key, one["columns_to_get"]) for key in one["primary_key"]]
+            parts = [{"is_ok": True, "consumed": _CONSUMED, "row": data} for data in given]
+            if self.unread and parts:
+                parts[-1] = {"is_ok": False, "error": self.unread.pop(0)}
             made.append({"table_name": one["table_name"], "rows": parts})
         return {"tables": made}
 
@@ -211,6 +212,9 @@ class TablestoreDouble:
         made = []
         for one in asked["tables"]:
             parts = []
+            keys = [str(read(change["row_change"])[0].key) for change in one["rows"]]
+            if len(set(keys)) < len(keys):
+                raise Refused("OTSParameterInvalid", "Duplicated primary key.")
             for change in one["rows"]:
                 try:
                     (given,) = read(change["row_change"])
@@ -265,7 +269,7 @@ class TablestoreDouble:
         return {
             "total_hits": len(scores) if query.get("get_total_count") else -1,
             "rows": hits,
-            "is_all_succeed": True,
+            "is_all_succeed": not self.partial,
             "search_hits": [{"score": scores[id]} for id in page] if state["by"] == "score" else [],
             "next_token": json.dumps(more).encode() if more else b"",
         }
