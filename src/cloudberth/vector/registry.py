@@ -21,6 +21,7 @@ BACKENDS = {
     "baidu": "cloudberth.vector.baidu:Baidu",
     "chroma": "cloudberth.vector.chroma:Chroma",
     "clickzetta": "cloudberth.vector.clickzetta:ClickZetta",
+    "couchbase": "cloudberth.vector.couchbase:Couchbase",
     "elasticsearch": "cloudberth.vector.elasticsearch:Elasticsearch",
     "elasticsearch-ja": "cloudberth.vector.elasticsearch_ja:ElasticsearchJa",
     "hologres": "cloudberth.vector.hologres:Hologres",
@@ -54,7 +55,7 @@ BACKENDS = {
 }
 
 # Types of Dify's that nobody has built here yet.
-NOT_BUILT = ("couchbase",)
+NOT_BUILT: tuple[str, ...] = ()
 
 _REGISTRY: Registry[OpenableVectorBackend] = Registry(
     "vector store", "VECTOR_STORE", "cloudberth.vector", BACKENDS
