@@ -205,8 +205,7 @@ class Tablestore(OpenableVectorBackend):
         )
         made = Collection(name, int(options["dimension"]), metric)
         # Without our list it is Dify's, whatever a note says that an earlier one of that name left.
-        noted = made.noted(self._note(name) if FACTS in by_name else None)
-        return noted if noted.metric is metric else made.noted(None)
+        return made.noted(self._note(name) if FACTS in by_name else None)
 
     def collections(self) -> tuple[str, ...]:
         found = self.calls("ListSearchIndex", {})["indices"]

@@ -255,6 +255,14 @@ def test_a_recorded_collection_of_dify_is_read_and_filtered(
     assert [one.id for one in store.scan(NAME)] == ["d0", "d3"]
 
 
+def test_words_are_looked_for_until_enough_fit(double: TablestoreDouble, store: VectorStore) -> None:
+    dify_wrote(double, "create", "index")
+    store.upsert(NAME, [record(f"r{at:02}", [1.0, at, 0.0], "a fox", at=at) for at in range(45)])
+    assert [hit.id for hit in store.search_text(NAME, "fox", 2, filter="at >= 43")] == ["r43", "r44"]
+    asked = [decode("SearchQuery", one["search_query"]) for kind, one in double.requests if kind == "Search"]
+    assert sum(bool(one.get("token")) for one in asked) == 4
+
+
 def test_recorded_rows_of_dify_in_our_collection_are_filtered_too(
     double: TablestoreDouble, store: VectorStore
 ) -> None:
