@@ -185,10 +185,9 @@ def name_server(
     records: list[tuple[int, int, str]], *, truncated: bool = False, wrong: bool = False
 ) -> Iterator[tuple[str, int]]:
     """One that answers over UDP, or says there that its answer is too long, and over TCP."""
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp, socket.socket() as tcp:
-        udp.bind(("127.0.0.1", 0))
-        tcp.bind(udp.getsockname())
-        tcp.listen()
+    # The port of TCP is found first: there are more that it cannot have.
+    with socket.create_server(("127.0.0.1", 0)) as tcp, socket.socket(type=socket.SOCK_DGRAM) as udp:
+        udp.bind(tcp.getsockname())
 
         def over_udp() -> None:
             asked, sender = udp.recvfrom(512)

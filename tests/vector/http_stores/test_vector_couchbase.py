@@ -119,12 +119,14 @@ def test_a_collection_of_dify_is_read_and_written(dify: VectorStore) -> None:
 
 
 def test_many_that_fit_are_found_in_an_index_that_knows_no_keys(
-    dify: VectorStore, monkeypatch: pytest.MonkeyPatch
+    double: CouchbaseDouble, dify: VectorStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Dify's index spans two collections: a list of keys inside a search would find nothing."""
     monkeypatch.setattr(couchbase, "_COMPARED", 1)
     hits = dify.search(NAME, [1.0, 1.0, 0.0], 1, filter="year <= 2022")
     assert [hit.id for hit in hits] == ["d2"]
+    (near,) = [body["knn"][0] for _, path, body in double.requests if path.endswith("search/query")]
+    assert "filter" not in near and near["k"] > 1
     assert [hit.id for hit in dify.search_text(NAME, "数据", 1, filter="year > 2020")] == ["d3"]
 
 
@@ -367,6 +369,13 @@ def test_what_is_missing_is_named(store: VectorStore, double: CouchbaseDouble) -
     store.create(NAME, 3)
     with pytest.raises(Mismatch):
         store.search(NAME, [1.0])
+
+
+def test_a_statement_that_fails_after_its_answer_began_is_an_error(store: VectorStore) -> None:
+    """The status is 200 then."""
+    with pytest.raises(BackendError, match="no value for named parameter") as raised:
+        cluster_of(store).query("SELECT RAW $nothing", {})
+    assert raised.value.code == "5010"
 
 
 def test_part_of_an_answer_is_no_answer(store: VectorStore, double: CouchbaseDouble) -> None:
