@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from cloudberth.deployment import load_text
-from cloudberth.deployment.documentation import Field, document, reference_markdown, sections
+from cloudberth.deployment.documentation import Field, document, local_fields, reference_markdown, sections
+from cloudberth.deployment.local import LocalPlatform
 from cloudberth.deployment.model import Deployment
 from cloudberth.deployment.sizes import SIZES
 from cloudberth.errors import InvalidInput
@@ -101,7 +102,33 @@ def test_lists_of_the_cloud() -> None:
     assert "secretsmanager" in document("network")
 
 
-@pytest.mark.parametrize("section", [None, *Deployment.model_fields, "compute.stateful"])
+def test_the_file_of_this_machine() -> None:
+    """Every key with its text and default, in the terminal and on the page."""
+    assert [field.path for field in local_fields()] == list(LocalPlatform.model_fields)
+    assert [
+        field.path for field in local_fields() if not field.text or not (field.example or field.defaults)
+    ] == []
+    text = document("local")
+    assert "port\n    Port to listen on. Default: 8840, or the next one that is free." in text
+    assert "local, required" in text.replace(" ·", ",")
+    assert "whole number, 1 to 32 · default: 1 · example: 2" in text
+    assert document("local.workers").startswith("workers\n    Processes that index documents.")
+    assert "berth docs local" in document()
+    page = PAGE.read_text(encoding="utf-8")
+    assert [
+        name for name in LocalPlatform.model_fields if f"### `{name}` with `cloud: local`" not in page
+    ] == []
+
+
+def test_unknown_key_of_this_machine() -> None:
+    with pytest.raises(InvalidInput, match="has no 'prot'") as caught:
+        document("local.prot")
+    assert caught.value.hint == "did you mean port?"
+
+
+@pytest.mark.parametrize(
+    "section", [None, *Deployment.model_fields, "compute.stateful", "local", "local.port"]
+)
 def test_lines_fit_a_terminal(section: str | None) -> None:
     assert [line for line in document(section).splitlines() if len(line) > 100 and "arn:" not in line] == []
 

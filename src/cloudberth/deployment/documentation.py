@@ -16,7 +16,8 @@ from pydantic.fields import FieldInfo
 
 from cloudberth.apps.model import Service
 from cloudberth.deployment.facts import Facts, facts, vector_stores
-from cloudberth.deployment.loader import CLOUDS
+from cloudberth.deployment.loader import CLOUDS, LOCAL
+from cloudberth.deployment.local import LocalPlatform
 from cloudberth.deployment.model import DeploymentFile
 from cloudberth.deployment.reading import Expected, expected
 from cloudberth.deployment.schema import size_defaults
@@ -64,6 +65,14 @@ def sections() -> tuple[Section, ...]:
     )
 
 
+def local_fields() -> tuple[Field, ...]:
+    """Every key of a file with ``cloud: local``, which shares none of the sections."""
+    return tuple(
+        _field(field, (LOCAL, name), name, required=name == "cloud")
+        for name, field in LocalPlatform.model_fields.items()
+    )
+
+
 def _walk(field: FieldInfo, path: tuple[str, ...], shown: str) -> Iterator[Field]:
     yield _field(field, path, shown)
     for model, suffix, step in _inside(field, path):
@@ -92,13 +101,15 @@ def _expected(field: FieldInfo) -> Expected:
     return expected(annotation)
 
 
-def _field(field: FieldInfo, path: tuple[str, ...], shown: str) -> Field:
+def _field(field: FieldInfo, path: tuple[str, ...], shown: str, *, required: bool | None = None) -> Field:
+    """required: None: as the model has it; a key that tells files apart has to stand there all the same."""
+    required = field.is_required() and not _given_by_size(path) if required is None else required
     return Field(
         path=shown,
         type="mapping of sections" if path == ("services",) else _type(field),
         text=" ".join((field.description or _model_text(field)).split()),
-        required=field.is_required() and not _given_by_size(path),
-        defaults=_defaults(field, path),
+        required=required,
+        defaults={} if required else _defaults(field, path),
         example=written(field.examples[0]) if field.examples else "",
     )
 
@@ -189,7 +200,7 @@ def _limits(field: FieldInfo) -> str:
 
 def document(section: str | None = None) -> str:
     """The file, or the part of it that starts with a path (``storage``, ``compute.app``), as text for a
-    terminal.
+    terminal; ``local``: the file of a platform on this machine, ``local.port``: one key of it.
 
     Raises InvalidInput for a section that does not exist.
     """
@@ -197,11 +208,34 @@ def document(section: str | None = None) -> str:
         return _overview()
     everything = [field for each in sections() for field in each.fields]
     wanted = section.strip().strip(".")
+    if wanted.partition(".")[0] == LOCAL:
+        return _local(wanted.partition(".")[2])
     found = [f for f in everything if f.path == wanted or f.path.startswith((f"{wanted}.", f"{wanted}[]"))]
     if not found:
         hint = nearest(wanted, [field.path for field in everything]) or "`berth docs` lists the sections"
         raise InvalidInput(f"the deployment file has no {wanted!r}", hint=hint)
     return "\n".join(_as_text(field) for field in found) + _also(wanted)
+
+
+def _local(wanted: str) -> str:
+    """What a file of a platform on this machine holds, or one key of it."""
+    every = local_fields()
+    found = [field for field in every if not wanted or field.path == wanted]
+    if not found:
+        hint = nearest(wanted, [field.path for field in every]) or "`berth docs local` lists the keys"
+        raise InvalidInput(f"the file of a platform on this machine has no {wanted!r}", hint=hint)
+    about = "" if wanted else f"{textwrap.fill(_plain(_ABOUT_LOCAL), WIDTH)}\n\n"
+    return about + "\n".join(map(_as_text, found))
+
+
+def _plain(text: str) -> str:
+    """Without the marks of Markdown."""
+    return text.replace("`", "")
+
+
+_ABOUT_LOCAL = """\
+A file with `cloud: local` is about a platform on this machine, which `berth up` starts. It has the keys below
+and no others; each but `cloud` can be left out. Variables and keys that start with `x-` are as everywhere."""
 
 
 _ABOUT = """\
@@ -218,6 +252,11 @@ stand in the file: where one is needed, secret:NAME names an entry of the cloud'
 Keys that start with x- are ignored and can hold anchors.
 """
 
+_MORE = """\
+`berth docs SECTION` explains one (berth docs compute.app).
+A platform on this machine (cloud: local) has a file of its own: `berth docs local`.
+"""
+
 
 def _overview() -> str:
     every = sections()
@@ -229,9 +268,7 @@ def _overview() -> str:
         )
         for section in every
     ]
-    return (
-        "\n".join([_ABOUT, *lines, "", "`berth docs SECTION` explains one (berth docs compute.app)."]) + "\n"
-    )
+    return "\n".join([_ABOUT, *lines, "", _MORE])
 
 
 def _as_text(field: Field) -> str:
@@ -294,6 +331,9 @@ def reference_markdown() -> str:
     parts = ["# The deployment file", "", _INTRODUCTION]
     for section in sections():
         parts += [f"## {section.name}", "", *_as_markdown(section)]
+    parts += ["## A platform on this machine", "", _ABOUT_LOCAL, ""]
+    for field in local_fields():
+        parts += [f"### `{field.path}` with `cloud: local`", "", field.text, "", _facts_markdown(field), ""]
     return "\n".join(parts).rstrip() + "\n"
 
 
@@ -306,6 +346,8 @@ the file: where one is needed, `secret:NAME` (or an ARN) names an entry of the c
 only the machines read. Where text is expected, a bare number is the text as it stands (`version: 1.10`). A
 key with nothing behind it counts as left out. Keys that start with `x-` are ignored and can hold YAML
 anchors.
+
+A file with `cloud: local` has other keys: see [the last section](#a-platform-on-this-machine).
 """
 
 

@@ -1,6 +1,7 @@
 """JSON Schema of deployment files (draft 2020-12), for editors: completion, texts, and the first mistakes.
 
-What it refuses `load` refuses as well, but for two liberties of `load`: a key with nothing behind it counts
+A file of a platform on this machine (``cloud: local``) has keys of its own, so that this word decides which
+keys there are. What it refuses `load` refuses as well, but for two liberties of `load`: a key with nothing behind it counts
 as left out, and a bare number may stand for any text. Rules between sections are checked by `load` alone.
 ``schema.json`` beside this file is what `json_schema` returns.
 """
@@ -14,6 +15,8 @@ from functools import cache
 from typing import Any
 
 from cloudberth.deployment.facts import facts, vector_stores
+from cloudberth.deployment.loader import LOCAL
+from cloudberth.deployment.local import LocalPlatform
 from cloudberth.deployment.model import CustomFile, DifyFile
 from cloudberth.deployment.sizes import SIZES, preset
 
@@ -26,12 +29,30 @@ _VARIABLE = {
     "description": "A value from the environment of whoever runs berth: ${NAME} or ${NAME:-fallback}.",
 }
 _REFERENCE_TO_VARIABLE = {"$ref": "#/$defs/variable"}
+_ANCHORS = {"^x-": {"description": "Anything; a place for anchors that other keys repeat."}}
 _VALUES = ("default", "examples", "enum", "const", "required")
 _ANNOTATIONS = ("description", "default", "examples", "unit")
 
 
 def json_schema() -> Schema:
-    """The schema of the whole file."""
+    """The schema of the whole file, whatever it is about."""
+    cloud = cloud_schema()
+    definitions = {**cloud.pop("$defs"), "DeploymentFile": cloud, "LocalPlatform": _local_schema()}
+    # Reached by whatever is not `cloud: local`; so that editors offer it, and name it beside the others.
+    cloud["properties"]["cloud"]["anyOf"][0]["enum"].append(LOCAL)
+    return {
+        "$schema": DIALECT,
+        "title": "Cloudberth deployment file",
+        "type": "object",
+        "if": {"properties": {"cloud": {"const": LOCAL}}, "required": ["cloud"]},
+        "then": {"$ref": "#/$defs/LocalPlatform"},
+        "else": {"$ref": "#/$defs/DeploymentFile"},
+        "$defs": dict(sorted(definitions.items())),
+    }
+
+
+def cloud_schema() -> Schema:
+    """The schema of a file for a cloud, with the definitions of its sections."""
     dify, custom = (model.model_json_schema() for model in (DifyFile, CustomFile))
     root: Schema = {**dify, "$defs": {**custom["$defs"], **dify["$defs"]}}
     services = {"dify": dify["properties"]["services"], "custom": custom["properties"]["services"]}
@@ -42,11 +63,20 @@ def json_schema() -> Schema:
     root = _tidy(root)
     root["$defs"]["variable"] = _VARIABLE
     root["required"] = ["name", "app", "cloud", "region"]
-    root["patternProperties"] = {
-        "^x-": {"description": "Anything; a place for anchors that other keys repeat."}
-    }
+    root["patternProperties"] = _ANCHORS
     root["allOf"] = [_by_app(app, {key: _tidy(value) for key, value in services.items()}) for app in services]
-    return {"$schema": DIALECT, "title": "Cloudberth deployment file", **root}
+    return root
+
+
+def _local_schema() -> Schema:
+    """The schema of a file for this machine."""
+    found: Schema = {**_tidy(LocalPlatform.model_json_schema()), "patternProperties": _ANCHORS}
+    # What stands there is looked at before variables are filled in.
+    found["properties"]["cloud"] = {
+        "description": found["properties"]["cloud"]["description"],
+        "const": LOCAL,
+    }
+    return found
 
 
 def _by_app(app: str, services: Mapping[str, Schema]) -> Schema:
