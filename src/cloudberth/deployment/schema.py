@@ -1,8 +1,9 @@
 """JSON Schema of deployment files (draft 2020-12), for editors: completion, texts, and the first mistakes.
 
 A file of a platform on this machine (``cloud: local``) has keys of its own, so that this word decides which
-keys there are. What it refuses `load` refuses as well, but for two liberties of `load`: a key with nothing behind it counts
-as left out, and a bare number may stand for any text. Rules between sections are checked by `load` alone.
+keys there are. What it refuses `load` refuses as well, but for two liberties of `load`: a key with nothing
+behind it counts as left out, and a bare number may stand for any text. Rules between sections are checked by
+`load` alone.
 ``schema.json`` beside this file is what `json_schema` returns.
 """
 
