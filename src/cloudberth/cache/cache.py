@@ -229,7 +229,7 @@ class Cache:
     def did_without(self, error: BackendError) -> None:
         """Put down that a use goes on without the store."""
         self.metrics.did_without(self.namespace)
-        self._layers.outage(self.namespace, error)
+        self._layers.outages.failed(self.namespace, error)
 
     def close(self) -> None:
         """Give connections back, those of all namespaces."""

@@ -6,7 +6,6 @@ failures in a row, and asked again by one call after a while; meanwhile every ca
 
 from __future__ import annotations
 
-import logging
 import random
 import sys
 import threading
@@ -16,11 +15,11 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from cloudberth.cache.metrics import Metrics
+from cloudberth.cache.outages import OutageLog
 from cloudberth.cache.redis_failures import NOT_DONE, NOT_SENT
 from cloudberth.errors import BackendError, Kind, Unavailable
 
 T = TypeVar("T")
-_log = logging.getLogger("cloudberth.cache")
 
 # What may be done twice, whether or not the first time happened. `acquire` knows its owner, and an `advance`
 # more is only a larger number.
@@ -99,18 +98,7 @@ class Layers:
         self.metrics = Metrics()
         self.breaker = Breaker(behaviour.failures, behaviour.cooldown)
         self._pause = pause
-        self._out: set[str] = set()  # namespaces whose outage is in the log
-
-    def outage(self, namespace: str, error: BackendError) -> None:
-        """Say once that a use does without the cache; the end of it is said by the next call that works."""
-        if namespace not in self._out:
-            self._out.add(namespace)
-            _log.warning("%s does without the cache: %s", namespace or "an application", error)
-
-    def _back(self) -> None:
-        out, self._out = self._out, set()
-        if out:
-            _log.warning("the cache is back at %s", self.place)
+        self.outages = OutageLog(place)
 
     def around(self, operation: str, namespace: str, call: Callable[[], T]) -> T:
         """Make a call with everything around it."""
@@ -120,6 +108,7 @@ class Layers:
         try:
             while True:
                 self._check()
+                sent = time.monotonic()
                 try:
                     value = call()
                 except BackendError as error:
@@ -131,8 +120,7 @@ class Layers:
                 else:
                     self.breaker.succeeded()
                     self.metrics.open = False
-                    if self._out:
-                        self._back()
+                    self.outages.worked(sent)
                     self.metrics.called(operation, time.monotonic() - began)
                     return value
                 self._pause(seconds)
