@@ -29,7 +29,11 @@ def _made(kind: type[CloudberthError]) -> CloudberthError:
     raise AssertionError(f"{kind.__name__} takes none of the known arguments")
 
 
-@pytest.mark.parametrize("kind", sorted(set(_tree(CloudberthError)), key=str), ids=lambda kind: kind.__name__)
+@pytest.mark.parametrize(
+    "kind",
+    [kind for kind in sorted(set(_tree(CloudberthError)), key=str) if kind.__module__ == "cloudberth.errors"],
+    ids=lambda kind: kind.__name__,
+)
 def test_an_error_is_the_same_behind_a_pickle(kind: type[CloudberthError]) -> None:
     error = _made(kind)
     again = pickle.loads(pickle.dumps(error))

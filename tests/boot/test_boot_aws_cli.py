@@ -14,6 +14,8 @@ import pytest
 from machine_rig import SOURCE, Metadata, serving
 from moto.server import ThreadedMotoServer
 
+from thoroughness import MARK, with_thorough
+
 sys.path.insert(0, str(SOURCE / "terraform/boot"))
 
 import boot_aws
@@ -80,6 +82,7 @@ def test_a_secret_that_does_not_exist(aws: Any) -> None:
         cloud().secret("dify/nothing")
 
 
+@MARK
 def test_a_binary_secret_is_refused(aws: Any) -> None:
     aws("secretsmanager").create_secret(Name="dify/binary", SecretBinary=b"\0\1")
     with pytest.raises(RuntimeError, match="holds no text"):
@@ -131,7 +134,7 @@ def test_the_data_disk_is_attached(aws: Any, instance: str, tmp_path: Path) -> N
     assert machine.attach_volume(tmp_path) == str(device)
 
 
-@pytest.mark.parametrize("name", ["dev/sdf", "dev/xvdf"])
+@pytest.mark.parametrize("name", with_thorough(["dev/xvdf"], ["dev/sdf"]))
 def test_devices_of_older_machines(aws: Any, instance: str, tmp_path: Path, name: str) -> None:
     volume = aws("ec2").create_volume(AvailabilityZone=ZONE, Size=10)["VolumeId"]
     (tmp_path / "dev").mkdir()
@@ -139,6 +142,7 @@ def test_devices_of_older_machines(aws: Any, instance: str, tmp_path: Path, name
     assert cloud(volume_id=volume).attach_volume(tmp_path) == str(tmp_path / name)
 
 
+@MARK
 def test_a_disk_that_another_machine_holds(aws: Any, instance: str, tmp_path: Path) -> None:
     ec2 = aws("ec2")
     image = ec2.describe_images()["Images"][0]["ImageId"]
@@ -150,6 +154,7 @@ def test_a_disk_that_another_machine_holds(aws: Any, instance: str, tmp_path: Pa
         cloud(volume_id=volume).attach_volume(tmp_path)
 
 
+@MARK
 def test_the_private_name(aws: Any, instance: str) -> None:
     route53 = aws("route53")
     zone = route53.create_hosted_zone(Name="dify.internal", CallerReference=instance)["HostedZone"]["Id"]
@@ -181,6 +186,7 @@ def test_the_journal(aws: Any, instance: str) -> None:
     assert [event["message"] for event in events] == [*lines, "again"]
 
 
+@MARK
 def test_a_journal_without_a_group_is_no_failure(
     aws: Any, instance: str, capsys: pytest.CaptureFixture[str]
 ) -> None:

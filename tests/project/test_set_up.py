@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from small_checkout import BUILD, Checkout, finish, make_checkout, repack
 
-from thoroughness import with_thorough
+from thoroughness import MARK, with_thorough
 
 pytestmark = pytest.mark.slow
 
@@ -98,6 +98,7 @@ def test_two_first_runs_at_once(checkout: Checkout) -> None:
     assert sum("Waiting for another" in one.err for one in ended) == 2
 
 
+@MARK
 def test_no_set_up_under_a_running_berth(checkout: Checkout) -> None:
     assert checkout.run().code == 0
     running = checkout.start("sleep", "3")
@@ -131,6 +132,7 @@ def test_a_terraform_on_the_path_is_used_as_long_as_it_is_there(checkout: Checko
     assert checkout.run(PATH=str(folder)).err == ""
 
 
+@MARK
 def test_a_python_that_is_gone_is_noticed(checkout: Checkout) -> None:
     assert checkout.run().code == 0
     python = checkout.venv / "bin" / "python"
@@ -154,6 +156,7 @@ def test_a_foreign_environment_is_left_alone(checkout: Checkout) -> None:
     assert (elsewhere / "bin" / "berth").exists()
 
 
+@MARK
 def test_settings_of_pip_that_lead_elsewhere_do_not(checkout: Checkout) -> None:
     target = checkout.home / "target"
     ended = checkout.run(

@@ -55,7 +55,7 @@ def all_files(folder: Path) -> Iterator[tuple[Path, bytes]]:
             yield path, path.read_bytes()
 
 
-@pytest.mark.parametrize("example", with_thorough(["dify-aws-large.yaml"], ["dify-aws.yaml"]))
+@pytest.mark.parametrize("example", with_thorough(["dify-aws.yaml"], ["dify-aws-large.yaml"]))
 def test_generated_secrets_stay_in_the_store(
     example: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:

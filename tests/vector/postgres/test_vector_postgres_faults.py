@@ -190,6 +190,7 @@ def test_a_replica_is_unavailable_for_writing(server: postgres.PostgresServer, d
     with filled(server, database) as store:
         server.execute("postgres", f"ALTER DATABASE {database} SET default_transaction_read_only = on")
         _end_sessions(server, database)
+        _until_ended(server, database)
         assert store.count("docs") == 1
         with pytest.raises(Unavailable) as caught:
             store.upsert("docs", [Record("b", QUERY)])
