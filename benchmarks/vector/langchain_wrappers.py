@@ -21,7 +21,10 @@ class Ready:
 
 
 class Wrapped:
-    """A wrapper of LangChain. kind: chroma, pgvector, qdrant, milvus or lancedb."""
+    """A wrapper of LangChain, with the index and the metric that the others have.
+
+    kind: chroma, pgvector, qdrant or milvus.
+    """
 
     def __init__(self, kind: str, place: str) -> None:
         self.kind = kind
@@ -35,6 +38,7 @@ class Wrapped:
             part = rows[start : start + 1000]
             self.ready.rows = [row[1].tolist() for row in part]
             self.store.add_texts([row[2] for row in part], [dict(row[3], id=row[0]) for row in part])
+        self._finish(dimension)
 
     def search(self, vector: Any, k: int) -> list[str]:
         return [one.metadata["id"] for one in self.store.similarity_search_by_vector(vector.tolist(), k=k)]
@@ -56,10 +60,29 @@ class Wrapped:
             return {"expr": f"tens == {value}"}
         return {"filter": {"tens": value}}
 
+    def _finish(self, dimension: int) -> None:
+        """What a careful user does after loading, and the wrapper does not."""
+        if self.kind == "milvus":
+            self.store.client.flush(self.store.collection_name)
+        if self.kind == "pgvector":
+            import psycopg
+
+            table = "langchain_pg_embedding"
+            with psycopg.connect(self.place, autocommit=True) as connection:
+                connection.execute(
+                    f"CREATE INDEX ON {table} USING hnsw (embedding vector_cosine_ops) "
+                    "WITH (m = 16, ef_construction = 100)"
+                )
+                connection.execute(f"ANALYZE {table}")
+
     def _chroma(self, dimension: int) -> Any:
         from langchain_chroma import Chroma
 
-        return Chroma("wrapped", self.ready, persist_directory=f"{self.place}-langchain")
+        graph = {"space": "cosine", "ef_construction": 100, "ef_search": 100}
+        return Chroma(
+            "wrapped", self.ready, persist_directory=f"{self.place}-langchain",
+            collection_configuration={"hnsw": graph},
+        )  # fmt: skip
 
     def _pgvector(self, dimension: int) -> Any:
         from langchain_postgres import PGVector
@@ -71,7 +94,8 @@ class Wrapped:
     def _connection(self) -> dict[str, Any]:
         from psycopg.conninfo import conninfo_to_dict
 
-        return dict(conninfo_to_dict(self.place))
+        options = "-c hnsw.ef_search=100 -c hnsw.iterative_scan=strict_order"
+        return {**conninfo_to_dict(self.place), "options": options}
 
     def _qdrant(self, dimension: int) -> Any:
         from langchain_qdrant import QdrantVectorStore
@@ -80,21 +104,26 @@ class Wrapped:
         client = QdrantClient(path=f"{self.place}-langchain")
         size = models.VectorParams(size=dimension, distance=models.Distance.COSINE)
         client.create_collection("wrapped", vectors_config=size)
-        return QdrantVectorStore(client, "wrapped", self.ready)
+        return QdrantVectorStore(
+            client, "wrapped", self.ready, validate_embeddings=False, validate_collection_config=False
+        )
 
     def _milvus(self, dimension: int) -> Any:
         from langchain_milvus import Milvus
 
+        graph = {"M": 16, "efConstruction": 100}
         return Milvus(
             self.ready, connection_args={"uri": f"{self.place}-langchain.db"}, auto_id=True,
-            index_params={"index_type": "HNSW", "metric_type": "COSINE", "params": {"M": 16}},
+            index_params={"index_type": "HNSW", "metric_type": "COSINE", "params": graph},
+            search_params={"metric_type": "COSINE", "params": {"ef": 100}},
         )  # fmt: skip
 
 
 class _Given(Ready):
-    """Gives the vectors of the rows that are being written."""
+    """Gives the vectors of the rows being written, in their order: wrappers ask for a few at a time."""
 
     rows: list[list[float]]
 
     def embed_documents(self, texts: list[str]) -> list[list[float]]:
-        return self.rows
+        given, self.rows = self.rows[: len(texts)], self.rows[len(texts) :]
+        return given

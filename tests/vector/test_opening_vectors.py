@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy
 import pytest
 
 from cloudberth import vector
@@ -132,3 +133,28 @@ def test_a_metric_that_a_store_lacks_is_refused(tmp_path: Path) -> None:
         store.capabilities = replace(store.capabilities, metrics=frozenset({Metric.COSINE}))
         with pytest.raises(Unsupported, match="does not measure l2"):
             store.create("c", 3, Metric.L2)
+
+
+def test_a_span_when_traces_are_set_up_and_none_before(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from opentelemetry import trace
+    from opentelemetry.sdk.trace import TracerProvider
+    from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+    from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+
+    exporter = InMemorySpanExporter()
+    provider = TracerProvider()
+    provider.add_span_processor(SimpleSpanProcessor(exporter))
+    with vector.open(str(tmp_path / "v.db")) as store:
+        monkeypatch.setattr(trace, "get_tracer_provider", lambda: trace.ProxyTracerProvider())
+        monkeypatch.setattr(trace, "get_tracer", provider.get_tracer)
+        store.create("notes", 3)
+        assert not exporter.get_finished_spans()
+        monkeypatch.setattr(trace, "get_tracer_provider", lambda: provider)
+        store.upsert("notes", [Record("a", numpy.ones(3, numpy.float32), "a text")])
+    (span,) = exporter.get_finished_spans()
+    assert span.name == "vector upsert"
+    assert dict(span.attributes or {}) == {
+        "db.system.name": "local", "db.collection.name": "notes", "db.operation.name": "upsert",
+    }  # fmt: skip

@@ -34,13 +34,15 @@ SPARSE = "sparse_vector"
 # Ours: the record's id, and what filters compare.
 RECORD_ID = "record_id"
 FACETS = "facets"
+# Of Milvus Lite, instead: the same words in one text. It looks into arrays row by row, in Python.
+FACET_TEXT = "facet_text"
 ORDERED_VALUES = "ordered"
 LONGEST_TEXT = 65_535
 MOST_FACETS = 1024
 
 
-def row(record: Record, *, ours: bool) -> dict[str, Any]:
-    """A record as a row. ours: the collection has our fields."""
+def row(record: Record, fields: frozenset[str]) -> dict[str, Any]:
+    """A record as a row. fields: those of the collection."""
     if len(record.text.encode()) > LONGEST_TEXT:
         raise InvalidInput(
             f"Milvus keeps texts of at most {LONGEST_TEXT} bytes, not {len(record.text.encode())}",
@@ -53,11 +55,12 @@ def row(record: Record, *, ours: bool) -> dict[str, Any]:
         METADATA: dict(record.metadata),
         VECTOR: record.vector,
     }
-    if ours:
+    if RECORD_ID in fields:
         facets = list(_facets(record.metadata))
         if len(facets) > MOST_FACETS:
             raise InvalidInput("the metadata has too many fields for Milvus", where=f"record {record.id!r}")
-        made |= {RECORD_ID: record.id, FACETS: facets, ORDERED_VALUES: _ordered(record.metadata)}
+        made |= {RECORD_ID: record.id, ORDERED_VALUES: _ordered(record.metadata)}
+        made |= {FACET_TEXT: " ".join(facets)} if FACET_TEXT in fields else {FACETS: facets}
     return made
 
 
@@ -109,17 +112,17 @@ def _member(field: str, kind: str) -> str:
 # ── filters
 
 
-def expression(filter: Filter) -> str:
-    """A filter over our fields, for rows that have them."""
+def expression(filter: Filter, fields: frozenset[str]) -> str:
+    """A filter over our fields, for rows that have them. fields: those of the collection."""
     match filter:
         case And(parts):
-            return _joined(" and ", parts, empty=f"{PRIMARY} >= 0")
+            return _joined(" and ", [expression(part, fields) for part in parts], empty=f"{PRIMARY} >= 0")
         case Or(parts):
-            return _joined(" or ", parts, empty=NOTHING)
+            return _joined(" or ", [expression(part, fields) for part in parts], empty=NOTHING)
         case Not(part):
-            return f"(not {expression(part)})"
+            return f"(not {expression(part, fields)})"
         case Compare(field, operator, _):
-            return _compared(field, operator, filter.values)
+            return _compared(field, operator, filter.values, in_text=FACET_TEXT in fields)
     raise TypeError(f"{filter!r} is no filter")
 
 
@@ -127,21 +130,22 @@ def expression(filter: Filter) -> str:
 NOTHING = f"({PRIMARY} < 0)"
 
 
-def _joined(word: str, parts: tuple[Filter, ...], *, empty: str) -> str:
-    return f"({word.join(expression(part) for part in parts)})" if parts else f"({empty})"
+def _joined(word: str, parts: list[str], *, empty: str) -> str:
+    return f"({word.join(parts)})" if parts else f"({empty})"
 
 
-def _compared(field: str, operator: Operator, values: tuple[Scalar, ...]) -> str:
+def _compared(field: str, operator: Operator, values: tuple[Scalar, ...], *, in_text: bool) -> str:
+    has = _has_in_text if in_text else _has
     match operator:
         case Operator.EXISTS:
-            return _has([_word(field, "exists")])
+            return has([_word(field, "exists")])
         case Operator.EQ | Operator.IN:
-            return _has([_word(field, kind_of(value), value) for value in values])
+            return has([_word(field, kind_of(value), value) for value in values])
         case Operator.NE | Operator.NIN:
-            return f"(not {_has([_word(field, kind_of(value), value) for value in values])})"
+            return f"(not {has([_word(field, kind_of(value), value) for value in values])})"
     kind = kind_of(values[0])
     member = f'{ORDERED_VALUES}["{_member(field, kind)}"]'
-    return f"({_has([_word(field, kind)])} and {member} {SIGNS[operator]} {literal(values[0])})"
+    return f"({has([_word(field, kind)])} and {member} {SIGNS[operator]} {literal(values[0])})"
 
 
 def _has(words: list[str]) -> str:
@@ -151,6 +155,12 @@ def _has(words: list[str]) -> str:
     if len(words) == 1:
         return f'(array_contains({FACETS}, "{words[0]}"))'
     return f"(array_contains_any({FACETS}, {json.dumps(words)}))"
+
+
+def _has_in_text(words: list[str]) -> str:
+    """The same in one text: all words have one length, with spaces between them, so only whole ones match."""
+    likes = [f'{FACET_TEXT} like "%{word}%"' for word in words]
+    return f"({' or '.join(likes)})" if likes else NOTHING
 
 
 def literal(value: Scalar) -> str:

@@ -9,7 +9,13 @@ from cloudberth.vector.contract import Collection
 
 
 def schema(
-    library: Any, collection: Collection, *, words: bool, nullable: bool, analyzer: dict[str, Any]
+    library: Any,
+    collection: Collection,
+    *,
+    words: bool,
+    nullable: bool,
+    lite: bool,
+    analyzer: dict[str, Any],
 ) -> Any:
     """library: pymilvus. words: with BM25 by Milvus. nullable: Dify can add rows without our fields."""
     types = library.DataType
@@ -25,10 +31,13 @@ def schema(
     made.add_field(rows.VECTOR, types.FLOAT_VECTOR, dim=collection.dimension)
     optional: dict[str, Any] = {"nullable": True} if nullable else {}
     made.add_field(rows.RECORD_ID, types.VARCHAR, max_length=512, **optional)
-    made.add_field(
-        rows.FACETS, types.ARRAY, element_type=types.VARCHAR, max_length=32, max_capacity=rows.MOST_FACETS,
-        **optional,
-    )  # fmt: skip
+    if lite:
+        made.add_field(rows.FACET_TEXT, types.VARCHAR, max_length=rows.LONGEST_TEXT, **optional)
+    else:
+        made.add_field(
+            rows.FACETS, types.ARRAY, element_type=types.VARCHAR, max_length=32,
+            max_capacity=rows.MOST_FACETS, **optional,
+        )  # fmt: skip
     made.add_field(rows.ORDERED_VALUES, types.JSON, **optional)
     if words:
         made.add_field(rows.SPARSE, types.SPARSE_FLOAT_VECTOR)

@@ -115,6 +115,7 @@ class QdrantFolder(QdrantCalls):
         self.path = path
         self._folder = OwnFolder(path, "qdrant")
         self._opened: Any = None
+        self._version = ""
         self._lock = threading.RLock()
 
     @property
@@ -173,9 +174,12 @@ class QdrantFolder(QdrantCalls):
             return getattr(self, f"_{what}")(self._known(name), name, body)
 
     def version(self) -> str:
-        from importlib.metadata import version
+        # Kept: it is asked for with every search, and reading it from the disk takes longer than the search.
+        if not self._version:
+            from importlib.metadata import version
 
-        return f"{version('qdrant-client')} in this process"
+            self._version = f"{version('qdrant-client')} in this process"
+        return self._version
 
     def close(self) -> None:
         with self._lock:

@@ -136,12 +136,12 @@ class Milvus(OpenableVectorBackend):
         new = self.calls.is_new
         words = new and self.capabilities.full_text is not FullText.NONE
         metric = next(word for word, metric in _METRICS.items() if metric is collection.metric)
-        library = self.calls.library
+        library, lite = self.calls.library, self.calls.is_lite
         self.calls.call(
             "create_collection",
             collection.name,
-            schema=schema(library, collection, words=words, nullable=new, analyzer=self._analyzer),
-            index_params=indexes(library, collection, metric, words=words, lite=self.calls.is_lite),
+            schema=schema(library, collection, words=words, nullable=new, lite=lite, analyzer=self._analyzer),
+            index_params=indexes(library, collection, metric, words=words, lite=lite),
             consistency_level="Strong",
             properties={_NOTE: collection.note()},
         )
@@ -174,8 +174,8 @@ class Milvus(OpenableVectorBackend):
     # ── records
 
     def upsert(self, collection: Collection, records: Sequence[Record]) -> None:
-        ours = rows.FACETS in self._fields_of(collection.name)
-        made = [rows.row(record, ours=ours) for record in records]
+        fields = self._fields_of(collection.name)
+        made = [rows.row(record, fields) for record in records]
         old = self._keys(collection.name, [record.id for record in records])
         self.calls.call("insert", collection.name, made)
         self._remove(collection.name, [key for keys in old.values() for key in keys])
@@ -273,14 +273,14 @@ class Milvus(OpenableVectorBackend):
         if filter is None:
             return ""
         if not self._has_foreign_rows(name):
-            return rows.expression(filter)
+            return rows.expression(filter, self._fields_of(name))
         keys = list(self._matching(name, filter))
         return f"{rows.PRIMARY} in {keys}" if keys else rows.NOTHING
 
     def _matching(self, name: str, filter: Filter) -> Iterator[int]:
         """Primary keys of the rows that a filter matches."""
         if not self._has_foreign_rows(name):
-            for one in self._all(name, rows.expression(filter), [rows.PRIMARY]):
+            for one in self._all(name, rows.expression(filter, self._fields_of(name)), [rows.PRIMARY]):
                 yield int(one[rows.PRIMARY])
             return
         part, _ = split(filter, rows.known_of_dify)
@@ -291,7 +291,7 @@ class Milvus(OpenableVectorBackend):
 
     def _has_foreign_rows(self, name: str) -> bool:
         """Whether rows of Dify are in it, which have none of our fields."""
-        if rows.FACETS not in self._fields_of(name):
+        if rows.RECORD_ID not in self._fields_of(name):
             return True
         since, known = self._mixed.get(name, (0.0, True))
         if time.monotonic() - since > _REMEMBERED:
@@ -317,7 +317,7 @@ class Milvus(OpenableVectorBackend):
     def _of_ids(self, name: str, ids: Sequence[str]) -> str:
         literals = ", ".join(rows.literal(id) for id in ids)
         parts = []
-        if rows.FACETS in self._fields_of(name):
+        if rows.RECORD_ID in self._fields_of(name):
             parts.append(f"{rows.RECORD_ID} in [{literals}]")
         if self._has_foreign_rows(name):
             in_list = f'{rows.METADATA}["doc_id"] in [{literals}]'

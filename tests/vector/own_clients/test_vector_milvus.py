@@ -111,6 +111,29 @@ def test_rows_that_dify_adds_to_ours_are_filtered_right(tmp_path: Path) -> None:
         assert [record.id for record in store.get(NAME, ["a2", "ours"])] == ["a2", "ours"]
 
 
+@pytest.mark.parametrize("lite", [False, True], ids=["an_array", "one_text"])
+def test_facets_are_found_wherever_they_stand(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lite: bool
+) -> None:
+    """In an array on servers (and in files made before 2026-11-27), in one text in new files."""
+    from cloudberth.vector import _milvus_schema, milvus
+
+    def schema(*given: Any, **named: Any) -> Any:
+        return _milvus_schema.schema(*given, **{**named, "lite": lite})
+
+    monkeypatch.setattr(milvus, "schema", schema)
+    with vector.open(f"milvus:///?path={tmp_path / 'm.db'}") as store:
+        store.create("notes", 3)
+        store.upsert("notes", [record("a", [1.0, 2.0, 3.0], "", {"n": 1, "w": "x"})])
+        store.upsert("notes", [record("b", [3.0, 2.0, 1.0], "", {"n": 12, "w": "1"})])
+        for wanted, found in (
+            ("n == 1", ["a"]), ("n in [12, 13]", ["b"]), ("w == '1'", ["b"]), ("exists(w) and n > 1", ["b"]),
+            ("n != 1", ["b"]), ("n in []", []), ("not (w in ['x', '1'])", []),
+        ):  # fmt: skip
+            hits = store.search("notes", [1.0, 2.0, 3.0], 5, filter=wanted)
+            assert sorted(hit.id for hit in hits) == found, wanted
+
+
 def test_a_text_that_is_too_long_is_refused_by_name(tmp_path: Path) -> None:
     with vector.open(f"milvus://{tmp_path}/m.db", {}) as store:
         store.create(NAME, 2)
