@@ -47,21 +47,14 @@ def test_what_is_wrong_is_said(location: str, environment: dict[str, str], said:
     assert said in str(caught.value)
 
 
-def test_a_type_of_difys_that_is_not_built_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("cloudberth.vector.registry.NOT_BUILT", ("laterdb",))
-    with pytest.raises(Unsupported, match="laterdb is one of Dify's that Cloudberth does not have yet"):
-        vector.open("", {"VECTOR_STORE": "laterdb"})
-
-
-def test_every_type_of_difys_is_built_or_named() -> None:
+def test_every_type_of_difys_is_built() -> None:
     import yaml
 
-    from cloudberth.vector.registry import BACKENDS, NOT_BUILT
+    from cloudberth.vector.registry import BACKENDS
 
     facts = Path(vector.__file__).parents[1] / "deployment" / "facts" / "vector_stores.yaml"
     types = set(yaml.safe_load(facts.read_text(encoding="utf-8")))
-    assert types <= set(BACKENDS) | set(NOT_BUILT)
-    assert not set(BACKENDS) & set(NOT_BUILT)
+    assert types <= set(BACKENDS)
 
 
 def test_a_password_in_a_location_is_refused_and_not_repeated() -> None:

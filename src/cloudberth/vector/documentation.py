@@ -18,7 +18,7 @@ from pydantic_core import PydanticUndefined
 from cloudberth.vector.contract import Capabilities
 from cloudberth.vector.filters import Operator
 from cloudberth.vector.opening import OpenableVectorBackend
-from cloudberth.vector.registry import BACKENDS, NOT_BUILT, backend_class
+from cloudberth.vector.registry import BACKENDS, backend_class
 
 FILE = Path("docs/reference/vector-stores.md")
 _HEAD = """\
@@ -29,16 +29,14 @@ _HEAD = """\
 `VECTOR_STORE` chooses a type, by Dify's own names; the variables are Dify's too. On the command line and in
 `cloudberth.vector.open` a URL does the same: its scheme is the type with `-` for `_`, its query holds
 settings by the names in the second column. Secrets come from variables only. What each type was proved
-against stands in [vector-support.md](vector-support.md).
+against stands in [vector-support.md](vector-support.md). All of Dify's types are here.
 """
 
 
 def page() -> str:
     """The whole page."""
     kinds = [(type_id, backend_class(type_id)) for type_id in BACKENDS]
-    missing = ", ".join(f"`{type_id}`" for type_id in NOT_BUILT)
-    said = f"Of Dify's types these are not built yet: {missing}." if missing else "All of Dify's are built."
-    lines = [_HEAD, said, ""]
+    lines = [_HEAD]
     lines += ["| type | metrics | full text | ids | several processes |", "|---|---|---|---|---|"]
     lines += [_row(type_id, kind.capabilities) for type_id, kind in kinds]
     for type_id, kind in kinds:

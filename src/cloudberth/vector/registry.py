@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from cloudberth.errors import Unsupported
 from cloudberth.registry import Registry
 
 if TYPE_CHECKING:
@@ -54,9 +53,6 @@ BACKENDS = {
     "weaviate": "cloudberth.vector.weaviate:Weaviate",
 }
 
-# Types of Dify's that nobody has built here yet.
-NOT_BUILT: tuple[str, ...] = ()
-
 _REGISTRY: Registry[OpenableVectorBackend] = Registry(
     "vector store", "VECTOR_STORE", "cloudberth.vector", BACKENDS
 )
@@ -68,15 +64,7 @@ def types() -> tuple[str, ...]:
 
 
 def backend_class(type_id: str) -> type[OpenableVectorBackend]:
-    """The class of a type. Raises InvalidInput for an unknown type, or when its extra is not installed, and
-    Unsupported for a type of Dify's that is not built yet.
-    """
-    if type_id in NOT_BUILT and type_id not in types():
-        raise Unsupported(
-            f"the vector store {type_id} is one of Dify's that Cloudberth does not have yet",
-            where="VECTOR_STORE",
-            hint=f"there are: {', '.join(types())}",
-        )
+    """The class of a type. Raises InvalidInput for an unknown type, or when its extra is not installed."""
     return _REGISTRY.load(type_id)
 
 
