@@ -11,7 +11,7 @@ import base64
 import hashlib
 import hmac
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -41,7 +41,7 @@ _PREFIX = "x-ots-"
 # Those that make something: sent twice, the second answer would say that it is there already.
 _ONCE = frozenset({"CreateTable", "CreateSearchIndex"})
 NOT_READY = "OTSTableNotReady"
-_MEANINGS: Mapping[str, type[BackendError]] = {
+_MEANINGS: Mapping[str, Callable[[str], BackendError]] = {
     "OTSAuthFailed": PermissionDenied,
     "OTSConditionCheckFail": PreconditionFailed,
     "OTSInternalServerError": Unavailable,
