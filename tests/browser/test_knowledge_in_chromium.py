@@ -113,6 +113,13 @@ def test_two_documents_go_in_and_come_out_with_their_sources(admin, server, tmp_
             admin.open(page)
             assert admin.run("document.documentElement.scrollWidth") <= width, (page, width)
     admin.picture(tmp_path / "keys.png", whole=True)
+    # On a telephone every document is there whole, with its buttons.
+    admin.open(base)
+    ends = "[...document.querySelectorAll('#documents td, #documents button')]"
+    assert admin.run(f"Math.max(...{ends}.map(one => one.getBoundingClientRect().right))") <= 390
+    assert admin.run("document.querySelector('#documents .scroll').scrollWidth") <= 390
+    assert admin.run("document.querySelectorAll('#documents button').length") == 4
+    admin.picture(tmp_path / "documents.png", whole=True)
 
 
 def test_a_refused_file_says_why_and_a_preview_keeps_nothing(admin, server, tmp_path) -> None:

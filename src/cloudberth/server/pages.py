@@ -15,6 +15,7 @@ from jinja2 import ChoiceLoader, Environment, FileSystemLoader, StrictUndefined
 
 from cloudberth.server import formats
 from cloudberth.server.forms import TOKEN_FIELD
+from cloudberth.server.paragraphs import unwrapped
 from cloudberth.server.sections import Section
 from cloudberth.server.wording import LANGUAGES, Languages, Words, chosen_language
 
@@ -30,6 +31,7 @@ FILTERS = (
     formats.size,
     formats.percent,
     formats.pretty,
+    unwrapped,
 )
 
 

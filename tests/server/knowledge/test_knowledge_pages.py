@@ -14,6 +14,7 @@ from cloudberth.knowledge.workers import ThreadWorkers
 from cloudberth.server.application import create_application
 from cloudberth.server.building import build_services, close_services
 from cloudberth.server.knowledge.highlighting import highlighted, terms
+from cloudberth.server.paragraphs import unwrapped
 from cloudberth.server.sections import load_sections
 from cloudberth.server.settings import ServerSettings
 from doubles.console import Console, form_token
@@ -244,6 +245,59 @@ def test_what_is_marked(text: str, question: str, marked: list[str]) -> None:
     pieces = highlighted(text, question)
     assert "".join(piece.text for piece in pieces) == text
     assert [piece.text for piece in pieces if piece.marked] == marked
+
+
+@pytest.mark.parametrize(
+    ("count", "said"), [(1, ("1 document ·", "1 chunk<")), (2, ("2 documents ·", "2 chunks<"))]
+)
+def test_one_is_said_as_one(console, base, count: int, said: tuple[str, str]) -> None:
+    for number in range(count):
+        upload(console, base, f"{number}.md", f"Ferries of pier {number} are punctual.\n")
+    settle(console, base)
+    cards = console.get("/knowledge")
+    card = cards[cards.index(base) :].partition("</article>")[0]
+    assert all(words in card for words in said), card
+
+
+WRAPPED = "Ships wait at the outer\nbuoy until the pilot\ncomes aboard.\n\n- first\n- second\n"
+
+
+def test_passages_flow_and_keep_their_paragraphs(console, base) -> None:
+    """On the page of a document, in its preview, and where it was found."""
+    upload(console, base, "harbour.md", WRAPPED)
+    settle(console, base)
+    token = form_token(console.get(base))
+    preview = console.client.post(
+        f"{base}/preview", data={"form_token": token}, files={"file": ("a.md", WRAPPED.encode())}
+    ).text
+    address = re.search(rf'href="({base}/documents/[^"]+)"', console.get(base))
+    assert address
+    found = re.sub(r"</?(mark|span)[^>]*>", "", console.get(f"{base}/search?q=outer+buoy&do=answer"))
+    for shown in (preview, console.get(address[1]), found):
+        assert "Ships wait at the outer buoy until the pilot comes aboard." in shown
+        assert "- first\n- second" in shown
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("one\ntwo", "one two"),
+        ("one\r\n  two", "one two"),
+        ("one\n\ntwo\nthree", "one\n\ntwo three"),
+        ("读者每次最多可以\n借阅十本图书，\n期限为三十天。", "读者每次最多可以借阅十本图书，期限为三十天。"),
+        ("使用 Redis\n缓存", "使用 Redis 缓存"),
+        ("한국어\n문장", "한국어 문장"),
+        ("# Head\ntext", "# Head\ntext"),
+        ("said:\n1. one\n2. two", "said:\n1. one\n2. two"),
+        ("| a | b |\n| 1 | 2 |", "| a | b |\n| 1 | 2 |"),
+        ("verse  \nnext", "verse\nnext"),
+        ("```\na\nb\n```", "```\na\nb\n```"),
+        ("\none\n", "\none\n"),
+        ("", ""),
+    ],
+)
+def test_lines_that_belong_together(text: str, shown: str) -> None:
+    assert unwrapped(text) == shown
 
 
 def test_a_long_question_marks_quickly() -> None:

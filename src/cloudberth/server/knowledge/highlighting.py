@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass
 
 from cloudberth.knowledge.model import Answer, Passage
+from cloudberth.server.paragraphs import joined_lines, unwrapped
 
 _LATIN = re.compile(r"[^\W\d_]+\d*|\d+", re.UNICODE)
 _EAST = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]+")
@@ -88,18 +89,29 @@ def parts_of(passage: Passage, question: str) -> tuple[Part, ...]:
             here[begin : begin + len(chunk.text)] = b"\1" * len(chunk.text)
     if not any(here):
         here[:] = b"\1" * len(text)
+    text, here = _flowing(text, here)
     return tuple(
         Part(piece.marked, highlighted(piece.text, question) if piece.marked else (Piece(piece.text),))
         for piece in _pieces(text, here)
     )
 
 
+def _flowing(text: str, here: bytearray) -> tuple[str, bytearray]:
+    """Both without the line breaks of the source's width; a joint belongs to what is before it."""
+    words, marks = [], bytearray()
+    for begin, end, joint in joined_lines(text):
+        words += [text[begin:end], joint]
+        marks += here[begin:end] + bytes(here[end - 1 : end]) * len(joint)
+    return "".join(words), marks
+
+
 def cited(answer: Answer) -> tuple[Piece, ...]:
     """The text of an answer, its marks as pieces of their own."""
     known = {citation.number for citation in answer.citations}
+    text = unwrapped(answer.text)
     pieces, begin = [], 0
-    for mark in _MARK.finditer(answer.text):
+    for mark in _MARK.finditer(text):
         if int(mark[1]) in known:
-            pieces += [Piece(answer.text[begin : mark.start()]), Piece(mark[0], source=int(mark[1]))]
+            pieces += [Piece(text[begin : mark.start()]), Piece(mark[0], source=int(mark[1]))]
             begin = mark.end()
-    return (*pieces, Piece(answer.text[begin:]))
+    return (*pieces, Piece(text[begin:]))
