@@ -42,6 +42,7 @@ _NOTE = b"cloudberth"
 _INDEXED_FROM = 20_000
 # Versions that nobody reads any more are removed after so long.
 _KEPT = timedelta(hours=1)
+_MEASURED_AGAIN = 3  # candidates for each hit wanted
 _RESULT = [rows.ID, rows.TEXT, rows.METADATA]
 
 
@@ -193,6 +194,8 @@ class LanceDb(OpenableVectorBackend):
                 wide = query.effort is Effort.WIDE
                 search = search.ef(max(collection.index.search, query.k) * (8 if wide else 1))
                 search = search.nprobes(100 if wide else 20)
+                # The index keeps a byte for a number: candidates are measured again by their whole vectors.
+                search = search.refine_factor(_MEASURED_AGAIN)
             found = search.to_arrow()
         distances = found.column("_distance").to_pylist()
         return [
