@@ -14,7 +14,7 @@ import pytest
 from machine_rig import SOURCE, Metadata, serving
 from moto.server import ThreadedMotoServer
 
-from thoroughness import MARK, with_thorough
+from thoroughness import MARK
 
 sys.path.insert(0, str(SOURCE / "terraform/boot"))
 
@@ -134,7 +134,8 @@ def test_the_data_disk_is_attached(aws: Any, instance: str, tmp_path: Path) -> N
     assert machine.attach_volume(tmp_path) == str(device)
 
 
-@pytest.mark.parametrize("name", with_thorough(["dev/xvdf"], ["dev/sdf"]))
+@MARK
+@pytest.mark.parametrize("name", ["dev/sdf", "dev/xvdf"])
 def test_devices_of_older_machines(aws: Any, instance: str, tmp_path: Path, name: str) -> None:
     volume = aws("ec2").create_volume(AvailabilityZone=ZONE, Size=10)["VolumeId"]
     (tmp_path / "dev").mkdir()

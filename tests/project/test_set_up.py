@@ -81,6 +81,7 @@ def test_a_killed_set_up_heals(checkout: Checkout, layer: str) -> None:
     assert "unfinished" not in checkout.stamps().values()
 
 
+@MARK
 def test_an_interrupted_set_up_says_so_and_heals(checkout: Checkout) -> None:
     ended = checkout.kill_when_begun("runtime", signal.SIGINT)
     assert ended.code == 130
@@ -142,6 +143,7 @@ def test_a_python_that_is_gone_is_noticed(checkout: Checkout) -> None:
     assert (healed.code, "1/4" in healed.err) == (0, True)
 
 
+@MARK
 def test_a_foreign_environment_is_left_alone(checkout: Checkout) -> None:
     checkout.venv.mkdir()
     (checkout.venv / "precious").write_text("mine")
