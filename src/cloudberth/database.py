@@ -218,6 +218,7 @@ class Connection:
                 into.write_row(row)
 
     def has_table(self, name: str) -> bool:
+        """Whether it is there now, whoever made it."""
         if not self.is_postgres:
             return bool(self.rows("SELECT 1 FROM sqlite_master WHERE name = ?", (name,)))
         # Not to_regclass(): it answers from what this connection remembers, which may still be "no table"

@@ -138,6 +138,7 @@ def test_spans_say_where_and_not_which_key(monkeypatch: pytest.MonkeyPatch) -> N
     provider = TracerProvider()
     provider.add_span_processor(SimpleSpanProcessor(exporter))
     monkeypatch.setattr(trace, "get_tracer", provider.get_tracer)
+    monkeypatch.setattr(trace, "get_tracer_provider", lambda: provider)
     caches.open("memory://").under("tokens").get("a-secret-name")
     (span,) = exporter.get_finished_spans()
     assert span.name == "cache get"

@@ -254,6 +254,8 @@ def test_spans_are_made_when_the_application_traces(monkeypatch: pytest.MonkeyPa
     tracer = types.SimpleNamespace(start_span=Span)
     module = types.ModuleType("opentelemetry.trace")
     module.get_tracer = lambda name: tracer  # type: ignore[attr-defined]
+    module.ProxyTracerProvider = type("ProxyTracerProvider", (), {})  # type: ignore[attr-defined]
+    module.get_tracer_provider = object  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, "opentelemetry.trace", module)
     backend = layered(NotFound("x"))
     with pytest.raises(NotFound):

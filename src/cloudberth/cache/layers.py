@@ -7,13 +7,13 @@ failures in a row, and asked again by one call after a while; meanwhile every ca
 from __future__ import annotations
 
 import random
-import sys
 import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
+from cloudberth import spans
 from cloudberth.cache.metrics import Metrics
 from cloudberth.cache.outages import OutageLog
 from cloudberth.cache.redis_failures import NOT_DONE, NOT_SENT
@@ -172,14 +172,13 @@ class Layers:
 
 
 def _span(operation: str, namespace: str, place: str) -> Any:
-    """An OpenTelemetry span when the application has loaded OpenTelemetry, else None. Costs a look-up.
+    """An OpenTelemetry span when the application has set OpenTelemetry up, else None.
 
     Keys are not in it: they may be what nobody should read.
     """
-    trace = sys.modules.get("opentelemetry.trace")
-    if trace is None:
+    if (tracer := spans.tracer("cloudberth.cache")) is None:
         return None
-    span = trace.get_tracer("cloudberth.cache").start_span(f"cache {operation}")
+    span = tracer.start_span(f"cache {operation}")
     span.set_attribute("cloudberth.cache.namespace", namespace)
     span.set_attribute("cloudberth.cache.place", place)
     return span

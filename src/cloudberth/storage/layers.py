@@ -6,7 +6,6 @@ can be read and tested alone (retry.py, limits.py, metrics and traces below).
 
 from __future__ import annotations
 
-import sys
 import threading
 import time
 from collections import Counter
@@ -14,6 +13,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeVar
 
+from cloudberth import spans
 from cloudberth.errors import BackendError, Throttled
 from cloudberth.exposition import by_operation, counter
 from cloudberth.retry import RetryPolicy
@@ -68,11 +68,10 @@ class Metrics:
 
 
 def _span(operation: str, backend: Backend, key: str) -> Any:
-    """An OpenTelemetry span when the application has loaded OpenTelemetry, else None. Costs a look-up."""
-    trace = sys.modules.get("opentelemetry.trace")
-    if trace is None:
+    """An OpenTelemetry span when the application has set OpenTelemetry up, else None."""
+    if (tracer := spans.tracer("cloudberth.storage")) is None:
         return None
-    span = trace.get_tracer("cloudberth.storage").start_span(f"storage {operation}")
+    span = tracer.start_span(f"storage {operation}")
     span.set_attribute("cloudberth.storage.type", backend.id)
     span.set_attribute("cloudberth.storage.place", backend.place)
     span.set_attribute("cloudberth.storage.key", key)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import threading
 import time
 from collections import Counter
@@ -11,6 +10,7 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
+from cloudberth import spans
 from cloudberth.errors import BackendError, NotFound, PreconditionFailed
 from cloudberth.exposition import by_operation, counter
 from cloudberth.retry import RetryPolicy
@@ -166,12 +166,10 @@ class Layered:
             error.args = (f"{error.where}: {error.what}",)
 
     def _span(self, operation: str, name: str) -> AbstractContextManager[Any]:
-        """An OpenTelemetry span when the application has set OpenTelemetry up. Costs a look-up."""
-        trace = sys.modules.get("opentelemetry.trace")
-        # Some clients (chromadb) load it; until it is set up, a span costs 0.1 ms and goes nowhere.
-        if trace is None or isinstance(trace.get_tracer_provider(), trace.ProxyTracerProvider):
+        """An OpenTelemetry span when the application has set OpenTelemetry up."""
+        if (tracer := spans.tracer("cloudberth.vector")) is None:
             return nullcontext()
-        span: AbstractContextManager[Any] = trace.get_tracer("cloudberth.vector").start_as_current_span(
+        span: AbstractContextManager[Any] = tracer.start_as_current_span(
             f"vector {operation}",
             attributes={
                 "db.system.name": self.backend.id,
