@@ -56,6 +56,7 @@ LOCKS = (
             "mysql",
             "redis",
             "vector",
+            "couchbase",
         ),
     ),
     Lock("terraform.txt", extras=("terraform",), agrees_with=("runtime.txt",)),

@@ -84,6 +84,7 @@ class CouchbaseSettings(VectorSettings):
 class Couchbase(OpenableVectorBackend):
     """Couchbase Server 7.6.5 or later (7.6 without cosine) and Capella, over REST, without its library.
 
+    Names that DNS knows as services, as all of Capella's, need the extra `couchbase`.
     Needs the services Data, Query and Search. The bucket and the scope have to be there. Layout as Dify's: a
     document a record, its key the id, with ``text``, ``embedding`` and ``metadata``, and the search index
     ``<collection>_search``. Ours indexes texts with the analyser `cjk`; of Dify's, which uses `standard`,

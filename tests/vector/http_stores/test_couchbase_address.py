@@ -7,10 +7,12 @@ import ipaddress
 import socket
 import ssl
 import struct
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from unittest import mock
 
 import pytest
 from cryptography import x509
@@ -21,6 +23,7 @@ from vector_servers.couchbase_services import BUCKET, SCOPE, CouchbaseDouble, se
 
 from cloudberth import vector
 from cloudberth.errors import BackendError, InvalidInput, PermissionDenied
+from cloudberth.vector import _dns_srv
 from cloudberth.vector._couchbase_address import Address, parsed, places
 from cloudberth.vector._dns_srv import targets
 from cloudberth.vector.options import Options
@@ -166,7 +169,7 @@ def test_with_tls_the_secure_ports_are_used_and_the_authority_is_asked_for(tmp_p
 
 
 def _name(name: str) -> bytes:
-    labels = name.encode().split(b".")
+    labels = name.encode().split(b".") if name else []
     return b"".join(bytes([len(label)]) + label for label in labels) + b"\0"
 
 
@@ -182,17 +185,21 @@ def _answer(asked: bytes, records: list[tuple[int, int, str]], flags: int = 0x81
 
 @contextmanager
 def name_server(
-    records: list[tuple[int, int, str]], *, truncated: bool = False, wrong: bool = False
+    records: list[tuple[int, int, str]], *, truncated: bool = False, forged: str = ""
 ) -> Iterator[tuple[str, int]]:
-    """One that answers over UDP, or says there that its answer is too long, and over TCP."""
+    """One that answers over UDP, or says there that its answer is too long, and over TCP.
+
+    forged: a target in an answer that comes first, to another question.
+    """
     # The port of TCP is found first: there are more that it cannot have.
     with socket.create_server(("127.0.0.1", 0)) as tcp, socket.socket(type=socket.SOCK_DGRAM) as udp:
         udp.bind(tcp.getsockname())
 
         def over_udp() -> None:
             asked, sender = udp.recvfrom(512)
-            found = _answer(asked, [], 0x8380) if truncated else _answer(asked, records)
-            udp.sendto(bytes([found[0] ^ wrong]) + found[1:], sender)
+            if forged:
+                udp.sendto(bytes([asked[0] ^ 1]) + _answer(asked, [(1, 1, forged)])[1:], sender)
+            udp.sendto(_answer(asked, [], 0x8380) if truncated else _answer(asked, records), sender)
 
         def over_tcp() -> None:
             connection, _ = tcp.accept()
@@ -206,25 +213,46 @@ def name_server(
         yield udp.getsockname()
 
 
-RECORDS = [(10, 5, "n2.x1.example.com"), (5, 1, "n1.x1.example.com"), (10, 9, "n3.x1.example.com")]
+NAME = "_couchbases._tcp.cb.x1.example.com"
+RECORDS = [(10, 5, "n2.x1.example.com"), (5, 1, "N1.x1.example.com"), (10, 9, "n3.x1.example.com")]
 
 
 @pytest.mark.parametrize("truncated", [False, True], ids=["udp", "tcp"])
 def test_services_are_asked_for_in_dns(truncated: bool) -> None:
+    """By priority; among equals, weights are drawn."""
     with name_server(RECORDS, truncated=truncated) as server:
-        found = targets("_couchbases._tcp.cb.x1.example.com", [server])
-    assert found == ("n1.x1.example.com", "n3.x1.example.com", "n2.x1.example.com")
+        first, *others = targets(NAME, [server])
+    assert first == "n1.x1.example.com"
+    assert sorted(others) == ["n2.x1.example.com", "n3.x1.example.com"]
+
+
+@pytest.mark.parametrize("records", [[], [(0, 0, "")]], ids=["none", "decidedly-none"])
+def test_a_service_that_is_not_there_has_no_nodes(records: list[tuple[int, int, str]]) -> None:
+    with name_server(records) as server:
+        assert targets(NAME, [server]) == ()
 
 
 def test_the_answer_to_another_question_is_not_taken() -> None:
-    with name_server(RECORDS, wrong=True) as server:
-        assert targets("_couchbases._tcp.cb.x1.example.com", [server]) == ()
+    with name_server(RECORDS, forged="evil.x1.example.com") as server:
+        assert "evil.x1.example.com" not in (found := targets(NAME, [server]))
+    assert len(found) == 3
 
 
-def test_a_name_server_that_is_not_there_is_passed_over() -> None:
+def test_the_library_is_needed_only_to_look_something_up() -> None:
+    with mock.patch.dict(sys.modules, {"dns.resolver": None}):
+        assert parsed("couchbases://n1,n2").resolved() == (("n1", 18091), ("n2", 18091))
+        with pytest.raises(
+            InvalidInput, match=r"looking up _couchbases\._tcp\.cb\.x1\.example\.com"
+        ) as raised:
+            parsed("couchbases://cb.x1.example.com").resolved()
+    assert 'pip install "cloudberth[couchbase]"' in raised.value.hint
+
+
+def test_a_name_server_that_is_not_there_is_passed_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_dns_srv, "_PATIENCE", 0.2)
     with name_server(RECORDS) as server:
-        assert len(targets("_couchbases._tcp.cb.x1.example.com", [("127.0.0.1", 9), server])) == 3
-    assert targets("_couchbases._tcp.cb.x1.example.com", []) == ()
+        assert len(targets(NAME, [("127.0.0.1", 9), server])) == 3
+    assert targets(NAME, []) == ()
 
 
 def test_the_nodes_of_a_service_are_begun_with() -> None:
