@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime
 
 import pytest
-from botocore.auth import S3SigV4Auth, S3SigV4QueryAuth
+from botocore.auth import S3SigV4Auth, S3SigV4QueryAuth, SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials as BotoCredentials
 from hypothesis import given
@@ -57,6 +57,26 @@ def test_signing_again_replaces_the_first() -> None:
     signer.sign(request, Credentials("AKID", "secret"), NOW.timestamp() - 100)
     signer.sign(request, Credentials("AKID", "secret"), NOW.timestamp())
     assert request.headers["authorization"] == theirs(request, None)
+
+
+def test_a_key_that_was_kept_serves_its_own_day_secret_region_and_service_alone() -> None:
+    """Twice over, so that each meets the keys of the others; botocore derives its own every time."""
+    cases = [
+        (day, secret, region, service)
+        for day in ("20261126", "20261127")
+        for secret in ("secret", "another")
+        for region, service in (("eu-west-1", "s3"), ("eu-west-2", "s3"), ("eu-west-1", "es"))
+    ]
+    for day, secret, region, service in cases * 2:
+        request = Request("GET", ORIGIN, "/k")
+        moment = datetime.datetime.strptime(f"{day}T120000Z", "%Y%m%dT%H%M%S%z")
+        SigV4(region, service).sign(request, Credentials("AKID", secret), moment.timestamp())
+        headers = {name: value for name, value in request.headers.items() if name != "authorization"}
+        boto = AWSRequest("GET", request.url, headers=headers)
+        boto.context["timestamp"] = headers["x-amz-date"]
+        signer = SigV4Auth(BotoCredentials("AKID", secret), service, region)
+        theirs = signer.signature(signer.string_to_sign(boto, signer.canonical_request(boto)), boto)
+        assert request.headers["authorization"].endswith(f"Signature={theirs}"), (day, region, service)
 
 
 @pytest.mark.parametrize("key", KEYS)

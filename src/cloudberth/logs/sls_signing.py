@@ -15,8 +15,10 @@ from email.utils import format_datetime
 
 from cloudberth.storage.credentials import Credentials
 from cloudberth.storage.http.message import encode
+from cloudberth.storage.signing.scoped import signature
 
 VERSION = "0.6.0"
+_ALGORITHM = "SLS4-HMAC-SHA256"
 Pairs = Mapping[str, str]
 
 
@@ -77,13 +79,10 @@ def headers_v4(
         ]
     )
     scope = f"{moment[:8]}/{region}/sls/aliyun_v4_request"
-    digest = hashlib.sha256(request.encode()).hexdigest()
-    text = "\n".join(["SLS4-HMAC-SHA256", moment, scope, digest])
-    key = f"aliyun_v4{keys.secret_key}".encode()
-    for part in (moment[:8], region, "sls", "aliyun_v4_request"):
-        key = hmac.new(key, part.encode(), hashlib.sha256).digest()
-    signature = hmac.new(key, text.encode(), hashlib.sha256).hexdigest()
-    found["authorization"] = f"SLS4-HMAC-SHA256 Credential={keys.access_key}/{scope},Signature={signature}"
+    found["authorization"] = (
+        f"{_ALGORITHM} Credential={keys.access_key}/{scope},"
+        f"Signature={signature(f'aliyun_v4{keys.secret_key}', _ALGORITHM, moment, scope, request)}"
+    )
     return found
 
 

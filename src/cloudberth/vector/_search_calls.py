@@ -74,33 +74,17 @@ class SearchRest(Rest):
 
 
 class RequestSigner:
-    """Signature version 4 for a service of AWS: ``es`` (OpenSearch Service), ``aoss`` (serverless)."""
+    """Signature version 4 for a service of AWS: ``es`` (OpenSearch Service), ``aoss`` (serverless).
+
+    For services other than S3 paths would be encoded twice; those of indexes have nothing to encode.
+    """
 
     def __init__(self, region: str, service: str, credentials: Provider) -> None:
-        self._signature = _ServiceSigV4(region, service)
+        self._signature = SigV4(region, service)
         self._credentials = credentials
 
     def sign(self, request: Request) -> None:
         self._signature.sign(request, self._credentials(), time.time())
-
-
-class _ServiceSigV4(SigV4):
-    """Paths would be encoded twice for services other than S3; those of indexes have nothing to encode."""
-
-    def __init__(self, region: str, service: str) -> None:
-        super().__init__(region)
-        self.service = service
-
-    def _scope(self, date: str) -> str:
-        return f"{date[:8]}/{self.region}/{self.service}/aws4_request"
-
-    def _key(self, secret: str, day: str) -> bytes:
-        import hmac
-
-        key = f"AWS4{secret}".encode()
-        for step in (day, self.region, self.service, "aws4_request"):
-            key = hmac.digest(key, step.encode(), "sha256")
-        return key
 
 
 class _SigningClient:

@@ -7,11 +7,11 @@ from the secret itself, the scope ends in ``request``, and the payload is hashed
 from __future__ import annotations
 
 import hashlib
-import hmac
 import time
 from typing import Any
 
 from cloudberth.storage.http.message import Request, encode_query
+from cloudberth.storage.signing.scoped import signature
 from cloudberth.vector._rest import Rest
 from cloudberth.vector.options import Options
 
@@ -56,11 +56,7 @@ def sign(request: Request, data: bytes, access_key: str, secret_key: str, scope:
     query = encode_query(sorted(request.query))
     canonical = "\n".join((request.method, request.path, query, lines, names, hashed))
     dated = f"{stamp[:8]}/{scope}"
-    text = "\n".join((ALGORITHM, stamp, dated, hashlib.sha256(canonical.encode()).hexdigest()))
-    key = secret_key.encode()
-    for part in dated.split("/"):
-        key = hmac.digest(key, part.encode(), "sha256")
-    signature = hmac.digest(key, text.encode(), "sha256").hex()
     headers["authorization"] = (
-        f"{ALGORITHM} Credential={access_key}/{dated}, SignedHeaders={names}, Signature={signature}"
+        f"{ALGORITHM} Credential={access_key}/{dated}, SignedHeaders={names}, "
+        f"Signature={signature(secret_key, ALGORITHM, stamp, dated, canonical)}"
     )

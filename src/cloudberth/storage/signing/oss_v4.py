@@ -7,13 +7,12 @@ the checksum of the answer vouches for it.
 
 from __future__ import annotations
 
-import hashlib
-import hmac
 import time
 from dataclasses import dataclass
 
 from cloudberth.storage.credentials import Credentials
 from cloudberth.storage.http.message import Request, encode
+from cloudberth.storage.signing.scoped import signature
 
 ALGORITHM = "OSS4-HMAC-SHA256"
 PAYLOAD = "UNSIGNED-PAYLOAD"
@@ -41,10 +40,9 @@ class OssV4:
         headers.pop("x-oss-security-token", None)
         if credentials.token:
             headers["x-oss-security-token"] = credentials.token
-        scope = self._scope(stamp)
-        signature = self._signature(request, request.query, credentials, stamp)
         headers["authorization"] = (
-            f"{ALGORITHM} Credential={credentials.access_key}/{scope},Signature={signature}"
+            f"{ALGORITHM} Credential={credentials.access_key}/{self._scope(stamp)},"
+            f"Signature={self._signature(request, request.query, credentials, stamp)}"
         )
 
     def presign(self, request: Request, credentials: Credentials, now: float, seconds: int) -> None:
@@ -59,8 +57,8 @@ class OssV4:
         ]
         if credentials.token:
             pairs.append(("x-oss-security-token", credentials.token))
-        signature = self._signature(request, tuple(pairs), credentials, stamp)
-        request.query = (*pairs, ("x-oss-signature", signature))
+        made = self._signature(request, tuple(pairs), credentials, stamp)
+        request.query = (*pairs, ("x-oss-signature", made))
 
     def _scope(self, stamp: str) -> str:
         return f"{stamp[:8]}/{self.region}/{self.product}/aliyun_v4_request"
@@ -68,13 +66,8 @@ class OssV4:
     def _signature(
         self, request: Request, query: tuple[tuple[str, str], ...], credentials: Credentials, stamp: str
     ) -> str:
-        canonical = self.canonical(request, query)
-        hashed = hashlib.sha256(canonical.encode()).hexdigest()
-        text = f"{ALGORITHM}\n{stamp}\n{self._scope(stamp)}\n{hashed}"
-        key = f"aliyun_v4{credentials.secret_key}".encode()
-        for step in (stamp[:8], self.region, self.product, "aliyun_v4_request"):
-            key = hmac.digest(key, step.encode(), "sha256")
-        return hmac.digest(key, text.encode(), "sha256").hex()
+        secret = f"aliyun_v4{credentials.secret_key}"
+        return signature(secret, ALGORITHM, stamp, self._scope(stamp), self.canonical(request, query))
 
     def canonical(self, request: Request, query: tuple[tuple[str, str], ...]) -> str:
         """What is hashed: method, path, query, headers of OSS, and that the body is not signed."""

@@ -1,19 +1,17 @@
 """AWS Signature Version 4 for S3, and for those who speak it: header and query form.
 
-https://docs.aws.amazon.com/AmazonS3/latest/API/sig-v4-authenticating-requests.html. The service is always
-``s3``, so paths are encoded once. Checked against botocore's own signatures, and by a server that refuses
-wrong ones.
+https://docs.aws.amazon.com/AmazonS3/latest/API/sig-v4-authenticating-requests.html. Paths are encoded once,
+as S3 has it. Checked against botocore's own signatures, and by a server that refuses wrong ones.
 """
 
 from __future__ import annotations
 
 import hashlib
-import hmac
 import time
-from dataclasses import dataclass
 
 from cloudberth.storage.credentials import Credentials
 from cloudberth.storage.http.message import Origin, Request, encode, encode_query
+from cloudberth.storage.signing.scoped import signature
 
 UNSIGNED = "UNSIGNED-PAYLOAD"
 _EMPTY_SHA256 = hashlib.sha256(b"").hexdigest()
@@ -22,21 +20,12 @@ _ALGORITHM = "AWS4-HMAC-SHA256"
 _UNSIGNED_HEADERS = frozenset({"authorization", "user-agent", "expect", "proxy-authorization"})
 
 
-@dataclass(slots=True)
-class _Day:
-    """The signing key of one day for one secret: three of four HMACs are spared for each request."""
-
-    name: str = ""
-    secret: str = ""
-    key: bytes = b""
-
-
 class SigV4:
-    """Signs for one region. Safe to share: at worst two threads derive the same key."""
+    """Signs for one service in one region. Safe to share."""
 
-    def __init__(self, region: str) -> None:
+    def __init__(self, region: str, service: str = "s3") -> None:
         self.region = region
-        self._day = _Day()
+        self.service = service
         self._second = (0, "")
 
     def sign(self, request: Request, credentials: Credentials, now: float) -> None:
@@ -57,10 +46,9 @@ class SigV4:
         lines = "".join([f"{name}:{signed[name]}\n" for name in names])
         query = encode_query(sorted(request.query)) if request.query else ""
         canonical = f"{request.method}\n{request.path}\n{query}\n{lines}\n{joined}\n{digest}"
-        scope, signature = self._signature(canonical, credentials, date)
         headers["authorization"] = (
-            f"{_ALGORITHM} Credential={credentials.access_key}/{scope}, SignedHeaders={joined}, "
-            f"Signature={signature}"
+            f"{_ALGORITHM} Credential={credentials.access_key}/{self._scope(date)}, SignedHeaders={joined}, "
+            f"Signature={self._signature(canonical, credentials, date)}"
         )
 
     def presign(
@@ -91,28 +79,13 @@ class SigV4:
         text = encode_query(sorted(pairs, key=lambda pair: (encode(pair[0]), encode(pair[1]))))
         lines = "".join(f"{name}:{signed[name]}\n" for name in names)
         canonical = f"{method}\n{path}\n{text}\n{lines}\n{';'.join(names)}\n{UNSIGNED}"
-        _, signature = self._signature(canonical, credentials, date)
-        return f"{origin}{path}?{text}&X-Amz-Signature={signature}"
+        return f"{origin}{path}?{text}&X-Amz-Signature={self._signature(canonical, credentials, date)}"
 
-    def _signature(self, canonical: str, credentials: Credentials, date: str) -> tuple[str, str]:
-        scope = self._scope(date)
-        digest = hashlib.sha256(canonical.encode()).hexdigest()
-        text = f"{_ALGORITHM}\n{date}\n{scope}\n{digest}"
-        key = self._key(credentials.secret_key, date[:8])
-        return scope, hmac.digest(key, text.encode(), "sha256").hex()
+    def _signature(self, canonical: str, credentials: Credentials, date: str) -> str:
+        return signature(f"AWS4{credentials.secret_key}", _ALGORITHM, date, self._scope(date), canonical)
 
     def _scope(self, date: str) -> str:
-        return f"{date[:8]}/{self.region}/s3/aws4_request"
-
-    def _key(self, secret: str, day: str) -> bytes:
-        known = self._day
-        if known.name == day and known.secret == secret:
-            return known.key
-        key = f"AWS4{secret}".encode()
-        for step in (day, self.region, "s3", "aws4_request"):
-            key = hmac.digest(key, step.encode(), "sha256")
-        self._day = _Day(day, secret, key)
-        return key
+        return f"{date[:8]}/{self.region}/{self.service}/aws4_request"
 
     def _date(self, now: float) -> str:
         second, text = self._second

@@ -7,14 +7,12 @@ hashed: bodies go with Content-MD5, which the server checks.
 
 from __future__ import annotations
 
-import hashlib
-import hmac
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
-from functools import lru_cache
 
 from cloudberth.storage.credentials import Credentials
 from cloudberth.storage.http.message import Request, encode_query
+from cloudberth.storage.signing.scoped import signature
 
 ALGORITHM = "TOS4-HMAC-SHA256"
 PREFIX = "x-tos-"
@@ -41,10 +39,10 @@ class TosV4:
             if name == "content-type" or name.startswith(PREFIX)
         }
         signed["host"] = request.origin.authority
-        signature = self._signature(request, credentials, stamp, signed)
         headers["authorization"] = (
             f"{ALGORITHM} Credential={credentials.access_key}/{self._scope(stamp)}, "
-            f"SignedHeaders={';'.join(sorted(signed))}, Signature={signature}"
+            f"SignedHeaders={';'.join(sorted(signed))}, "
+            f"Signature={self._signature(request, credentials, stamp, signed)}"
         )
 
     def presign(self, request: Request, credentials: Credentials, now: float, seconds: int) -> None:
@@ -62,8 +60,7 @@ class TosV4:
         if credentials.token:
             query.append(("X-Tos-Security-Token", credentials.token))
         request.query = tuple(query)
-        signature = self._signature(request, credentials, stamp, signed)
-        request.query = (*query, ("X-Tos-Signature", signature))
+        request.query = (*query, ("X-Tos-Signature", self._signature(request, credentials, stamp, signed)))
 
     def _scope(self, stamp: str) -> str:
         return f"{stamp[:8]}/{self.region}/tos/request"
@@ -83,10 +80,7 @@ class TosV4:
                 UNSIGNED,
             )
         )
-        digest = hashlib.sha256(canonical.encode()).hexdigest()
-        text = f"{ALGORITHM}\n{stamp}\n{self._scope(stamp)}\n{digest}"
-        key = _signing_key(credentials.secret_key, stamp[:8], self.region)
-        return hmac.new(key, text.encode(), hashlib.sha256).hexdigest()
+        return signature(credentials.secret_key, ALGORITHM, stamp, self._scope(stamp), canonical)
 
 
 def moment(now: float) -> str:
@@ -96,11 +90,3 @@ def moment(now: float) -> str:
 
 def _canonical_query(query: Iterable[tuple[str, str]]) -> str:
     return encode_query(sorted(pair for pair in query if pair[0].lower() != "x-tos-signature"))
-
-
-@lru_cache(maxsize=16)
-def _signing_key(secret: str, day: str, region: str) -> bytes:
-    key = secret.encode()
-    for word in (day, region, "tos", "request"):
-        key = hmac.new(key, word.encode(), hashlib.sha256).digest()
-    return key
