@@ -9,15 +9,17 @@ name they sign stays the true one; a tunnel (CONNECT) ends here too.
 from __future__ import annotations
 
 import contextlib
+import json
 import re
 import socket
+import ssl
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from http import HTTPStatus
 from types import TracebackType
-from typing import Protocol, Self
+from typing import Any, Protocol, Self
 from urllib.parse import unquote_to_bytes
 
 BODY_KEPT = 64 * 1024
@@ -43,6 +45,11 @@ class Request:
         """The name without the port, in lower case."""
         name, _, port = self.authority.rpartition(":")
         return (name if name and port.isdigit() else self.authority).lower()
+
+    @property
+    def target(self) -> str:
+        """Path and query, as sent."""
+        return f"{self.raw_path}?{self.raw_query}" if self.raw_query else self.raw_path
 
     @property
     def path(self) -> str:
@@ -72,6 +79,10 @@ class Request:
         """A header, or an empty text."""
         return self.headers.get(name, "")
 
+    def json(self) -> Any:
+        """The document in the body; None where there is none."""
+        return json.loads(self.body) if self.body else None
+
 
 @dataclass
 class Response:
@@ -88,6 +99,10 @@ class Stream(Protocol):
     def read(self, size: int = -1, /) -> bytes: ...
 
     def readline(self, size: int = -1, /) -> bytes: ...
+
+
+def json_response(status: int, document: object) -> Response:
+    return Response(status, {"content-type": "application/json"}, json.dumps(document).encode())
 
 
 Handler = Callable[[Request], Response]
@@ -107,11 +122,14 @@ class HttpServer:
     handler, which the client sees as 500 and which leaving the server raises.
     """
 
-    def __init__(self, handler: Handler, host: str = "127.0.0.1") -> None:
+    def __init__(
+        self, handler: Handler, host: str = "127.0.0.1", *, tls: ssl.SSLContext | None = None
+    ) -> None:
         self.handler = handler
         self.fault: Fault | None = None
         self.requests: deque[Request] = deque(maxlen=1000)
         self.crashes: list[BaseException] = []
+        self._tls = tls
         self._socket = socket.create_server((host, 0), backlog=256)
         self.address: tuple[str, int] = self._socket.getsockname()[:2]
         self._connections: set[socket.socket] = set()
@@ -124,7 +142,7 @@ class HttpServer:
 
     @property
     def url(self) -> str:
-        return f"http://{self.authority}"
+        return f"{'https' if self._tls else 'http'}://{self.authority}"
 
     def __enter__(self) -> Self:
         threading.Thread(target=self._accept, name=f"double {self.authority}", daemon=True).start()
@@ -157,15 +175,21 @@ class HttpServer:
             threading.Thread(target=self._serve, args=(connection,), daemon=True).start()
 
     def _serve(self, connection: socket.socket) -> None:
+        wire = connection
         try:
-            with connection, connection.makefile("rb", buffering=256 * 1024) as stream:
-                while self._exchange(connection, stream):
+            if self._tls is not None:
+                # The plain socket has nothing to shut down from here on: the secure one has its place.
+                wire = self._tls.wrap_socket(connection, server_side=True)
+                with self._lock:
+                    self._connections.add(wire)
+            with wire, wire.makefile("rb", buffering=256 * 1024) as stream:
+                while self._exchange(wire, stream):
                     pass
         except (OSError, ValueError):
             pass  # the client went away, or does not speak HTTP
         finally:
             with self._lock:
-                self._connections.discard(connection)
+                self._connections -= {connection, wire}
 
     def _exchange(self, connection: socket.socket, stream: Stream) -> bool:
         """Read one request and answer it; whether the connection goes on."""

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from contextlib import closing
 from typing import Any
 
 import numpy
 import pytest
 from vector_servers import analyticdb_api, postgres
 from vector_servers.analyticdb_api import AnalyticDbDouble
+from vector_servers.listening import serving
 
 from cloudberth import vector
 from cloudberth.errors import InvalidInput, Mismatch, NotFound, PermissionDenied
@@ -32,7 +34,8 @@ def double() -> Iterator[AnalyticDbDouble]:
     server = postgres.server()
     with (
         server.database("CREATE EXTENSION vector") as database,
-        analyticdb_api.serving(AnalyticDbDouble(server.host, database)) as one,
+        closing(AnalyticDbDouble(server.host, database)) as one,
+        serving(one),
     ):
         yield one
 

@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy
 import pytest
-from vector_servers.baidu_http import ACCOUNT, KEY, BaiduDouble, serving, variables
+from vector_servers.baidu_http import ACCOUNT, KEY, BaiduDouble, variables
+from vector_servers.listening import serving
 
 from cloudberth import vector
 from cloudberth.errors import InvalidInput, Mismatch, NotFound, PermissionDenied, TimedOut

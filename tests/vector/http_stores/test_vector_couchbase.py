@@ -13,7 +13,6 @@ from vector_servers.couchbase_services import (
     PASSWORD,
     SCOPE,
     CouchbaseDouble,
-    listening,
     serving,
     variables,
 )
@@ -391,14 +390,14 @@ def test_part_of_an_answer_is_no_answer(store: VectorStore, double: CouchbaseDou
 def test_services_are_found_again_where_they_went(double: CouchbaseDouble) -> None:
     with opened(double, options=Options(retries=3, timeout=5)) as store:
         filled(store, 5)
-        with listening(double, "n1ql") as another:
-            moved, double.ports["n1ql"] = double.ports["n1ql"], another
+        with double.listening("n1ql") as another:
+            moved, double.ports["n1ql"] = double.ports["n1ql"], another.address[1]
             # What is left of the old one refuses everything, as a node that is taken out does.
             store.backend.cluster._places = {  # type: ignore[attr-defined]
                 **store.backend.cluster._places, "n1ql": ("http://127.0.0.1:9",),  # type: ignore[attr-defined]
             }  # fmt: skip
             assert store.count(NAME) == 5
-            assert cluster_of(store).nodes()["n1ql"] == (f"http://127.0.0.1:{another}",)
+            assert cluster_of(store).nodes()["n1ql"] == (another.url,)
             double.ports["n1ql"] = moved
 
 

@@ -12,7 +12,8 @@ from typing import Any
 
 import numpy
 import pytest
-from vector_servers.tablestore_api import TablestoreDouble, serving, variables
+from vector_servers.listening import serving
+from vector_servers.tablestore_api import TablestoreDouble, variables
 from vector_servers.tablestore_index import Refused
 
 from cloudberth import vector

@@ -13,7 +13,8 @@ from typing import Any
 
 import numpy
 import pytest
-from vector_servers.tablestore_api import INSTANCE, KEY_ID, KEY_SECRET, TablestoreDouble, serving, variables
+from vector_servers.listening import serving
+from vector_servers.tablestore_api import INSTANCE, KEY_ID, KEY_SECRET, TablestoreDouble, variables
 
 from cloudberth import vector
 from cloudberth.vector.contract import Metric, Record

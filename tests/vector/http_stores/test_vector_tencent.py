@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy
 import pytest
-from vector_servers.tencent_http import KEY, USER, TencentDouble, serving, variables
+from vector_servers.listening import serving
+from vector_servers.tencent_http import KEY, USER, TencentDouble, variables
 
 from cloudberth import vector
 from cloudberth.errors import InvalidInput, Mismatch, NotFound, PermissionDenied

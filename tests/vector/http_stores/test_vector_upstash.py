@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy
 import pytest
-from vector_servers.upstash_rest import TOKEN, UpstashDouble, serving
+from vector_servers.listening import serving
+from vector_servers.upstash_rest import TOKEN, UpstashDouble
 
 from cloudberth import vector
 from cloudberth.errors import InvalidInput, Mismatch, NotFound, PermissionDenied, Unsupported

@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy
 import pytest
-from vector_servers.vikingdb_http import ACCESS_KEY, REGION, SECRET_KEY, VikingDbDouble, serving, variables
+from vector_servers.listening import serving
+from vector_servers.vikingdb_http import ACCESS_KEY, REGION, SECRET_KEY, VikingDbDouble, variables
 
 from cloudberth import vector
 from cloudberth.errors import (

@@ -17,7 +17,8 @@ from cloudberth.vector.options import Options
 from cloudberth.vector.store import VectorStore
 
 pytest.importorskip("qdrant_client")
-from vector_servers.qdrant_rest import QdrantDouble, serving
+from vector_servers.listening import serving
+from vector_servers.qdrant_rest import QdrantDouble
 
 IDS = [f"00000000-0000-4000-8000-00000000000{at}" for at in range(4)]
 VECTORS = [[3.0, 4.0, 0.0], [0.0, 1.0, 0.0], [1.0, 0.0, 0.0], [0.0, 0.0, 2.0]]

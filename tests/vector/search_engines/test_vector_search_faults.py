@@ -15,7 +15,8 @@ from typing import Any
 import numpy
 import pytest
 from vector_servers import search_engines
-from vector_servers.search_engines import Front, serving
+from vector_servers.listening import serving
+from vector_servers.search_engines import Front
 
 from cloudberth import vector
 from cloudberth.errors import BackendError, Kind, NotFound, PermissionDenied, Throttled, TimedOut, Unavailable

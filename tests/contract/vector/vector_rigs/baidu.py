@@ -7,7 +7,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from vector_rig import Proof, Rig, Running
-from vector_servers.baidu_http import BaiduDouble, serving, variables
+from vector_servers.baidu_http import BaiduDouble, variables
+from vector_servers.listening import serving
 
 
 @contextmanager

@@ -8,7 +8,8 @@ from pathlib import Path
 
 from vector_rig import Proof, Rig, Running
 from vector_servers import search_engines
-from vector_servers.search_engines import Front, serving
+from vector_servers.listening import serving
+from vector_servers.search_engines import Front
 
 
 @contextmanager

@@ -8,7 +8,8 @@ from pathlib import Path
 
 from vector_rig import Proof, Rig, Running
 from vector_servers import qdrant_rest
-from vector_servers.qdrant_rest import QdrantDouble, serving
+from vector_servers.listening import serving
+from vector_servers.qdrant_rest import QdrantDouble
 
 
 @contextmanager

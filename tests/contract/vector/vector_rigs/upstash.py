@@ -7,7 +7,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from vector_rig import Proof, Rig, Running
-from vector_servers.upstash_rest import TOKEN, UpstashDouble, serving
+from vector_servers.listening import serving
+from vector_servers.upstash_rest import TOKEN, UpstashDouble
 
 
 @contextmanager

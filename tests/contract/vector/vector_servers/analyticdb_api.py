@@ -10,12 +10,12 @@ import hmac
 import json
 import re
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qsl, quote, urlsplit
+
+from doubles.server import Request, Response, json_response
 
 KEY, SECRET = "LTAI-of-tests", "of tests, no secret"
 ACCOUNT = {"ManagerAccount": "owner", "ManagerAccountPassword": "owner's, of tests"}
@@ -43,7 +43,20 @@ class AnalyticDbDouble:
     lock: threading.Lock = field(default_factory=threading.Lock)
     connection: Any = None
 
-    def answer(self, target: str, headers: dict[str, str], body: bytes) -> dict[str, Any]:
+    def close(self) -> None:
+        if self.connection is not None:
+            self.connection.close()
+
+    def handle(self, request: Request) -> Response:
+        try:
+            if request.method != "POST":
+                raise Refused(405, "UnsupportedHTTPMethod", "this http method is not supported")
+            return json_response(200, self.answer(request.target, request.headers, request.body))
+        except Refused as error:
+            refusal = {"Code": error.code, "Message": str(error), "RequestId": "1"}
+            return json_response(error.status, refusal)
+
+    def answer(self, target: str, headers: Mapping[str, str], body: bytes) -> dict[str, Any]:
         _check_signature(target, headers, body)
         asked = dict(parse_qsl(urlsplit(target).query, keep_blank_values=True))
         asked |= dict(parse_qsl(body.decode(), keep_blank_values=True))
@@ -226,7 +239,7 @@ def _matches(rows: list[Any], values: bool) -> list[dict[str, Any]]:
     return found
 
 
-def _check_signature(target: str, headers: dict[str, str], body: bytes) -> None:
+def _check_signature(target: str, headers: Mapping[str, str], body: bytes) -> None:
     """Computed anew from what arrived, by the vendor's description."""
     given = re.fullmatch(
         r"ACS3-HMAC-SHA256 Credential=([^,]+),SignedHeaders=([^,]+),Signature=([0-9a-f]{64})",
@@ -245,50 +258,6 @@ def _check_signature(target: str, headers: dict[str, str], body: bytes) -> None:
     wanted = hmac.new(SECRET.encode(), text.encode(), hashlib.sha256).hexdigest()
     if wanted != given[3] or headers["x-acs-content-sha256"] != digest or not missing <= set(names):
         raise Refused(400, "SignatureDoesNotMatch", "Specified signature does not match our calculation.")
-
-
-class _Handler(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-    disable_nagle_algorithm = True
-    double: AnalyticDbDouble
-
-    def do_POST(self) -> None:
-        body = self.rfile.read(int(self.headers.get("content-length") or 0))
-        headers = {name.lower(): value for name, value in self.headers.items()}
-        status = 200
-        try:
-            found = self.double.answer(self.path, headers, body)
-        except Refused as error:
-            status = error.status
-            found = {"Code": error.code, "Message": str(error), "RequestId": "1"}
-        data = json.dumps(found).encode()
-        self.send_response(status)
-        self.send_header("content-type", "application/json")
-        self.send_header("content-length", str(len(data)))
-        self.end_headers()
-        self.wfile.write(data)
-
-    def log_message(self, *_: object) -> None:
-        pass
-
-
-@contextmanager
-def serving(double: AnalyticDbDouble) -> Iterator[AnalyticDbDouble]:
-    """The double on a port of its own."""
-    handler = type("Handler", (_Handler,), {"double": double})
-    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
-    server.daemon_threads = True
-    double.port = server.server_address[1]
-    thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
-    thread.start()
-    try:
-        yield double
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
-        if double.connection is not None:
-            double.connection.close()
 
 
 def variables(port: int) -> dict[str, str]:

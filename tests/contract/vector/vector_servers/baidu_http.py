@@ -5,15 +5,12 @@ The vendor's library accepts it (tests/vector/http_stores/test_vector_baidu.py).
 
 from __future__ import annotations
 
-import json
 import re
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
-from urllib.parse import parse_qsl, urlsplit
+
+from doubles.server import Request, Response, json_response
 
 ACCOUNT, KEY = "root", "of-tests-no-secret"
 _TOKENS = re.compile(
@@ -39,6 +36,15 @@ class BaiduDouble:
     rows: dict[tuple[str, str], dict[str, dict[str, Any]]] = field(default_factory=dict)
     requests: list[tuple[str, Any]] = field(default_factory=list)
     lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def handle(self, request: Request) -> Response:
+        try:
+            if request.header("authorization") != f"Bearer account={ACCOUNT}&api_key={KEY}":
+                raise Refused(24, "authentication failed", 401)
+            found = self.answer(request.method, request.path, request.query, request.json())
+            return json_response(200, {"code": 0, "msg": "Success", **found})
+        except Refused as error:
+            return json_response(error.status, {"code": error.code, "msg": str(error)})
 
     def answer(self, method: str, path: str, query: dict[str, str], body: Any) -> dict[str, Any]:
         what = path.removeprefix("/v1/")
@@ -280,53 +286,6 @@ def _tokens(text: str) -> list[str]:
 def _shown(row: dict[str, Any], fields: list[str] | None, vectors: bool) -> dict[str, Any]:
     wanted = fields or [name for name in row if name != "vector" or vectors]
     return {name: row[name] for name in {"id", *wanted} if name in row}
-
-
-class _Handler(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-    disable_nagle_algorithm = True
-    double: BaiduDouble
-
-    def _serve(self) -> None:
-        data = self.rfile.read(int(self.headers.get("content-length") or 0))
-        split = urlsplit(self.path)
-        query = dict(parse_qsl(split.query, keep_blank_values=True))
-        status = 200
-        try:
-            if self.headers.get("authorization") != f"Bearer account={ACCOUNT}&api_key={KEY}":
-                raise Refused(24, "authentication failed", 401)
-            body = json.loads(data) if data else None
-            found = {"code": 0, "msg": "Success", **self.double.answer(self.command, split.path, query, body)}
-        except Refused as error:
-            status, found = error.status, {"code": error.code, "msg": str(error)}
-        sent = json.dumps(found).encode()
-        self.send_response(status)
-        self.send_header("content-type", "application/json")
-        self.send_header("content-length", str(len(sent)))
-        self.end_headers()
-        self.wfile.write(sent)
-
-    do_POST = do_DELETE = _serve
-
-    def log_message(self, *_: object) -> None:
-        pass
-
-
-@contextmanager
-def serving(double: BaiduDouble) -> Iterator[BaiduDouble]:
-    """The double on a port of its own."""
-    handler = type("Handler", (_Handler,), {"double": double})
-    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
-    server.daemon_threads = True
-    double.port = server.server_address[1]
-    thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
-    thread.start()
-    try:
-        yield double
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
 
 
 def variables(port: int) -> dict[str, str]:

@@ -15,12 +15,14 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from functools import partial
 from typing import Any
 from urllib.parse import parse_qs, unquote
 
 from vector_servers.couchbase_search import Search, hits_of
 from vector_servers.couchbase_sqlpp import Reader, Wrong
+
+from doubles.server import HttpServer, Request, Response
 
 USER, PASSWORD, BUCKET, SCOPE = "dify", "of-tests-no-secret", "Embeddings", "knowledge"
 _INDEX = re.compile(r"/api/bucket/([^/]+)/scope/([^/]+)/index(?:/([^/]+))?(/query)?")
@@ -73,6 +75,23 @@ class CouchbaseDouble:
     failing: int = 0
     lock: threading.RLock = field(default_factory=threading.RLock)
     numbers: int = 8
+
+    def listening(self, service: str, tls: ssl.SSLContext | None = None) -> HttpServer:
+        """One service."""
+        return HttpServer(partial(self.handle, service), tls=tls)
+
+    def handle(self, service: str, request: Request) -> Response:
+        status, found = 200, None
+        try:
+            wanted = "Basic " + base64.b64encode(f"{USER}:{PASSWORD}".encode()).decode()
+            if request.header("authorization") != wanted:
+                raise Refused(401, _stranger(service))
+            form = "urlencoded" in request.header("content-type")
+            body = request.body.decode() if form else request.json()
+            found = self.answer(service, request.method, request.target, body)
+        except Refused as error:
+            status, found = error.status, error.said
+        return Response(status, {}, (found if isinstance(found, str) else json.dumps(found)).encode())
 
     def answer(self, service: str, method: str, path: str, body: Any) -> Any:
         with self.lock:
@@ -226,36 +245,6 @@ class CouchbaseDouble:
         return {"status": "ok", "name": f"{BUCKET}.{scope}.{name}", "uuid": index.definition["uuid"]}
 
 
-class _Handler(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-    disable_nagle_algorithm = True
-    double: CouchbaseDouble
-    service = ""
-
-    def _serve(self) -> None:
-        data = self.rfile.read(int(self.headers.get("content-length") or 0))
-        status, found = 200, None
-        try:
-            wanted = "Basic " + base64.b64encode(f"{USER}:{PASSWORD}".encode()).decode()
-            if self.headers.get("authorization") != wanted:
-                raise Refused(401, _stranger(self.service))
-            form = "urlencoded" in (self.headers.get("content-type") or "")
-            body = data.decode() if form else json.loads(data or b"null")
-            found = self.double.answer(self.service, self.command, self.path, body)
-        except Refused as error:
-            status, found = error.status, error.said
-        answer = found.encode() if isinstance(found, str) else json.dumps(found).encode()
-        self.send_response(status)
-        self.send_header("content-length", str(len(answer)))
-        self.end_headers()
-        self.wfile.write(answer)
-
-    do_GET = do_POST = do_PUT = do_DELETE = _serve
-
-    def log_message(self, *_: object) -> None:
-        pass
-
-
 def _stranger(service: str) -> Any:
     """What each service says to somebody whom it does not know."""
     if service == "n1ql":
@@ -269,27 +258,9 @@ def serving(double: CouchbaseDouble, tls: ssl.SSLContext | None = None) -> Itera
     """The double, its three services on ports of their own; with TLS under the names of such ports."""
     with ExitStack() as stack:
         for service in ("mgmt", "n1ql", "fts"):
-            name = f"{service}SSL" if tls else service
-            double.ports[name] = stack.enter_context(listening(double, service, tls))
+            server = stack.enter_context(double.listening(service, tls))
+            double.ports[f"{service}SSL" if tls else service] = server.address[1]
         yield double
-
-
-@contextmanager
-def listening(double: CouchbaseDouble, service: str, tls: ssl.SSLContext | None = None) -> Iterator[int]:
-    """One service; its port."""
-    handler = type("Handler", (_Handler,), {"double": double, "service": service})
-    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
-    server.daemon_threads = True
-    if tls is not None:
-        server.socket = tls.wrap_socket(server.socket, server_side=True)
-    thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
-    thread.start()
-    try:
-        yield int(server.server_address[1])
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
 
 
 def variables(port: int, scope: str = SCOPE) -> dict[str, str]:

@@ -6,17 +6,15 @@ server (tests/vector/own_clients/test_vector_qdrant.py).
 
 from __future__ import annotations
 
-import json
 import re
 import threading
 import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from importlib.util import find_spec
 from typing import Any
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote
+
+from doubles.server import Request, Response, json_response
 
 
 def missing() -> str:
@@ -51,10 +49,22 @@ class QdrantDouble:
     def old(self) -> bool:
         return tuple(map(int, self.version.split(".")[:2])) < (1, 10)
 
+    def handle(self, request: Request) -> Response:
+        path, body = request.raw_path, request.json()
+        self.requests.append((request.method, path, body))
+        if self.key and request.header("api-key") != self.key:
+            said = "Must provide an API key or an Authorization bearer token"
+            return json_response(401, {"status": {"error": said}})
+        if path == "/":
+            return json_response(200, {"title": "qdrant - vector search engine", "version": self.version})
+        try:
+            found = self.answer(request.method, path, body)
+        except Refused as error:
+            return json_response(error.status, {"status": {"error": str(error)}, "time": 0.0})
+        return json_response(200, {"result": found, "status": "ok", "time": 0.0})
+
     def answer(self, method: str, path: str, body: Any) -> Any:
         """The `result` of a request; raises Refused."""
-        if path == "/":
-            return None
         if path == "/collections" and method == "GET":
             return _dumped(self.client.get_collections())
         if path.startswith("/aliases"):
@@ -159,54 +169,3 @@ def _dumped(found: Any) -> Any:
 def _as_server(said: str) -> str:
     """The sentence of the server where the local mode has another."""
     return said.replace("Wrong input: ", "")
-
-
-class _Handler(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-    disable_nagle_algorithm = True
-    double: QdrantDouble
-
-    def _serve(self) -> None:
-        length = int(self.headers.get("content-length") or 0)
-        body = json.loads(self.rfile.read(length)) if length else None
-        path = urlsplit(self.path).path
-        self.double.requests.append((self.command, path, body))
-        status, found = self._result(path, body)
-        data = json.dumps(found).encode()
-        self.send_response(status)
-        self.send_header("content-type", "application/json")
-        self.send_header("content-length", str(len(data)))
-        self.end_headers()
-        self.wfile.write(data)
-
-    def _result(self, path: str, body: Any) -> tuple[int, Any]:
-        if self.double.key and self.headers.get("api-key") != self.double.key:
-            return 401, {"status": {"error": "Must provide an API key or an Authorization bearer token"}}
-        if path == "/":
-            return 200, {"title": "qdrant - vector search engine", "version": self.double.version}
-        try:
-            return 200, {"result": self.double.answer(self.command, path, body), "status": "ok", "time": 0.0}
-        except Refused as error:
-            return error.status, {"status": {"error": str(error)}, "time": 0.0}
-
-    do_GET = do_PUT = do_POST = do_DELETE = do_PATCH = _serve
-
-    def log_message(self, *_: object) -> None:
-        pass
-
-
-@contextmanager
-def serving(double: QdrantDouble) -> Iterator[QdrantDouble]:
-    """The double on a port of its own."""
-    handler = type("Handler", (_Handler,), {"double": double})
-    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
-    server.daemon_threads = True
-    double.port = server.server_address[1]
-    thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
-    thread.start()
-    try:
-        yield double
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()

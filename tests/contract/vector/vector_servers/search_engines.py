@@ -11,18 +11,18 @@ import json
 import socket
 import subprocess
 import tempfile
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.client import HTTPConnection
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
+
+from doubles.server import Request, Response
 
 _READY = 30.0
 
@@ -119,6 +119,14 @@ class Front:
     refuses: tuple[int, Any] | None = None
     mappings: dict[str, Any] = field(default_factory=dict)
     requests: list[tuple[str, str, dict[str, str], bytes]] = field(default_factory=list)
+
+    def handle(self, request: Request) -> Response:
+        headers = dict(request.headers)
+        try:
+            status, found = self.answer(request.method, request.target, headers, request.body)
+        except (KeyError, ValueError) as error:
+            status, found = 400, _error("parsing_exception", f"not known here: {error}")
+        return Response(status, {"content-type": "application/json"}, found)
 
     def answer(self, method: str, target: str, headers: dict[str, str], body: bytes) -> tuple[int, bytes]:
         path = urlsplit(target).path
@@ -278,45 +286,3 @@ def _without_vectors(found: bytes) -> bytes:
 
 def _error(kind: str, reason: str) -> bytes:
     return json.dumps({"error": {"type": kind, "reason": reason}, "status": 400}).encode()
-
-
-class _Handler(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-    disable_nagle_algorithm = True
-    front: Front
-
-    def _serve(self) -> None:
-        body = self.rfile.read(int(self.headers.get("content-length") or 0))
-        headers = {name.lower(): value for name, value in self.headers.items()}
-        try:
-            status, found = self.front.answer(self.command, self.path, headers, body)
-        except (KeyError, ValueError) as error:
-            status, found = 400, _error("parsing_exception", f"not known here: {error}")
-        self.send_response(status)
-        self.send_header("content-type", "application/json")
-        self.send_header("content-length", str(len(found)))
-        self.end_headers()
-        if self.command != "HEAD":
-            self.wfile.write(found)
-
-    do_GET = do_POST = do_PUT = do_DELETE = do_HEAD = _serve
-
-    def log_message(self, *_: object) -> None:
-        pass
-
-
-@contextmanager
-def serving(front: Front) -> Iterator[Front]:
-    """The front on a port of its own."""
-    handler = type("Handler", (_Handler,), {"front": front})
-    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
-    server.daemon_threads = True
-    front.port = server.server_address[1]
-    thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
-    thread.start()
-    try:
-        yield front
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()

@@ -12,10 +12,7 @@ import re
 import threading
 import time
 import uuid
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 from vector_servers.tablestore_index import Refused, SearchIndex
@@ -23,6 +20,7 @@ from vector_servers.tablestore_index import Refused, SearchIndex
 from cloudberth.vector._tablestore_calls import signature, signed_headers
 from cloudberth.vector._tablestore_messages import Message, decode, encode
 from cloudberth.vector._tablestore_rows import Bound, Row, Value, read, row, rows
+from doubles.server import Request, Response
 
 KEY_ID, KEY_SECRET, INSTANCE = "key-of-tests", "of-tests-no-secret", "dify"
 _CONSUMED = {"capacity_unit": {"read": 0, "write": 1}}
@@ -65,6 +63,22 @@ class TablestoreDouble:
     spoiled: bool = False
     partial: bool = False
     lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def handle(self, request: Request) -> Response:
+        status = 200
+        try:
+            _check(request)
+            body = self.answer(request.path.strip("/"), request.body)
+        except Refused as error:
+            status, body = error.status, encode("Error", {"code": error.code, "message": str(error)})
+        headers = {
+            "x-ots-contentmd5": _md5(body),
+            "x-ots-contenttype": "protocol buffer",
+            "x-ots-date": time.strftime("%Y-%m-%dT%H:%M:%S.000Z", time.gmtime()),
+            "x-ots-requestid": str(uuid.uuid4()),
+        }
+        headers["authorization"] = f"OTS {KEY_ID}:{answer_signature(headers, request.raw_path)}"
+        return Response(status, headers, body + b"\0" if self.spoiled else body)
 
     def answer(self, operation: str, data: bytes) -> bytes:
         handler = getattr(self, f"_{operation}", None)
@@ -326,70 +340,22 @@ def answer_signature(headers: dict[str, str], path: str) -> str:
     return signature(KEY_SECRET, f"{signed_headers(headers)}\n{path}")
 
 
-class _Handler(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-    disable_nagle_algorithm = True
-    double: TablestoreDouble
-
-    def do_POST(self) -> None:
-        data = self.rfile.read(int(self.headers.get("content-length") or 0))
-        status = 200
-        try:
-            self._check(data)
-            body = self.double.answer(self.path.strip("/"), data)
-        except Refused as error:
-            status, body = error.status, encode("Error", {"code": error.code, "message": str(error)})
-        headers = {
-            "x-ots-contentmd5": _md5(body),
-            "x-ots-contenttype": "protocol buffer",
-            "x-ots-date": time.strftime("%Y-%m-%dT%H:%M:%S.000Z", time.gmtime()),
-            "x-ots-requestid": str(uuid.uuid4()),
-        }
-        signed = answer_signature(headers, self.path)
-        if self.double.spoiled:
-            body = body + b"\0"
-        self.send_response(status)
-        for name, value in headers.items():
-            self.send_header(name, value)
-        self.send_header("Authorization", f"OTS {KEY_ID}:{signed}")
-        self.send_header("content-length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def _check(self, data: bytes) -> None:
-        given = {name.lower(): value for name, value in self.headers.items()}
-        for name in ("x-ots-date", "x-ots-apiversion", "x-ots-accesskeyid", "x-ots-contentmd5"):
-            if name not in given:
-                raise Refused("OTSParameterInvalid", f"Missing header: '{name}'.")
-        if given["x-ots-accesskeyid"] != KEY_ID:
-            raise Refused("OTSAuthFailed", "The AccessKeyID does not exist.", 403)
-        if given.get("x-ots-instancename") != INSTANCE:
-            raise Refused("OTSAuthFailed", "The instance is not found.", 403)
-        if given["x-ots-contentmd5"] != _md5(data):
-            raise Refused("OTSAuthFailed", "Mismatch between MD5 value of request body and its header.", 403)
-        found = given.pop("x-ots-signature", "")
-        if found != signature(KEY_SECRET, f"{self.path}\nPOST\n\n{signed_headers(given)}\n"):
-            raise Refused("OTSAuthFailed", "Signature mismatch.", 403)
-
-    def log_message(self, *_: object) -> None:
-        pass
-
-
-@contextmanager
-def serving(double: TablestoreDouble) -> Iterator[TablestoreDouble]:
-    """The double on a port of its own."""
-    handler = type("Handler", (_Handler,), {"double": double})
-    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
-    server.daemon_threads = True
-    double.port = server.server_address[1]
-    thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
-    thread.start()
-    try:
-        yield double
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
+def _check(request: Request) -> None:
+    if request.method != "POST":
+        raise Refused("OTSParameterInvalid", "The request method must be POST.", 405)
+    given = dict(request.headers)
+    for name in ("x-ots-date", "x-ots-apiversion", "x-ots-accesskeyid", "x-ots-contentmd5"):
+        if name not in given:
+            raise Refused("OTSParameterInvalid", f"Missing header: '{name}'.")
+    if given["x-ots-accesskeyid"] != KEY_ID:
+        raise Refused("OTSAuthFailed", "The AccessKeyID does not exist.", 403)
+    if given.get("x-ots-instancename") != INSTANCE:
+        raise Refused("OTSAuthFailed", "The instance is not found.", 403)
+    if given["x-ots-contentmd5"] != _md5(request.body):
+        raise Refused("OTSAuthFailed", "Mismatch between MD5 value of request body and its header.", 403)
+    found = given.pop("x-ots-signature", "")
+    if found != signature(KEY_SECRET, f"{request.raw_path}\nPOST\n\n{signed_headers(given)}\n"):
+        raise Refused("OTSAuthFailed", "Signature mismatch.", 403)
 
 
 def variables(port: int) -> dict[str, str]:

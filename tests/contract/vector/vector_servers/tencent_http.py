@@ -8,11 +8,10 @@ from __future__ import annotations
 import json
 import re
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
+
+from doubles.server import Request, Response, json_response
 
 USER, KEY = "root", "of-tests-no-secret"
 _TOKENS = re.compile(
@@ -37,6 +36,14 @@ class TencentDouble:
     documents: dict[tuple[str, str], dict[str, dict[str, Any]]] = field(default_factory=dict)
     requests: list[tuple[str, Any]] = field(default_factory=list)
     lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def handle(self, request: Request) -> Response:
+        try:
+            if request.header("authorization") != f"Bearer account={USER}&api_key={KEY}":
+                raise Refused(15000, "auth failed: the account or the key is wrong", 401)
+            return json_response(200, {"code": 0, "msg": "ok", **self.answer(request.path, request.json())})
+        except Refused as error:
+            return json_response(error.status, {"code": error.code, "msg": str(error)})
 
     def answer(self, path: str, body: Any) -> dict[str, Any]:
         self.requests.append((path, body))
@@ -257,50 +264,6 @@ def _score(metric: str, query: Any, vector: Any) -> float:
     return (
         product if metric == "IP" else product / float(numpy.linalg.norm(query) * numpy.linalg.norm(vector))
     )
-
-
-class _Handler(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-    disable_nagle_algorithm = True
-    double: TencentDouble
-
-    def _serve(self) -> None:
-        data = self.rfile.read(int(self.headers.get("content-length") or 0))
-        status = 200
-        try:
-            if self.headers.get("authorization") != f"Bearer account={USER}&api_key={KEY}":
-                raise Refused(15000, "auth failed: the account or the key is wrong", 401)
-            found = {"code": 0, "msg": "ok", **self.double.answer(self.path, json.loads(data or b"null"))}
-        except Refused as error:
-            status, found = error.status, {"code": error.code, "msg": str(error)}
-        body = json.dumps(found).encode()
-        self.send_response(status)
-        self.send_header("content-type", "application/json")
-        self.send_header("content-length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    do_GET = do_POST = _serve
-
-    def log_message(self, *_: object) -> None:
-        pass
-
-
-@contextmanager
-def serving(double: TencentDouble) -> Iterator[TencentDouble]:
-    """The double on a port of its own."""
-    handler = type("Handler", (_Handler,), {"double": double})
-    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
-    server.daemon_threads = True
-    double.port = server.server_address[1]
-    thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
-    thread.start()
-    try:
-        yield double
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
 
 
 def variables(port: int) -> dict[str, str]:

@@ -5,14 +5,12 @@ The vendor's library accepts it (tests/vector/http_stores/test_vector_upstash.py
 
 from __future__ import annotations
 
-import json
 import re
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
+
+from doubles.server import Request, Response, json_response
 
 TOKEN = "of-tests-no-secret"
 _TOKENS = re.compile(
@@ -37,6 +35,14 @@ class UpstashDouble:
     spaces: dict[str, dict[str, dict[str, Any]]] = field(default_factory=lambda: {"": {}})
     requests: list[tuple[str, Any]] = field(default_factory=list)
     lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def handle(self, request: Request) -> Response:
+        try:
+            if request.header("authorization") != f"Bearer {TOKEN}":
+                raise Refused(401, "Unauthorized: Invalid auth token")
+            return json_response(200, {"result": self.answer(request.path, request.json())})
+        except Refused as error:
+            return json_response(error.status, {"error": str(error), "status": error.status})
 
     def answer(self, path: str, body: Any) -> Any:
         what, _, space = path.strip("/").partition("/")
@@ -216,47 +222,3 @@ def _shown(one: dict[str, Any], asked: dict[str, Any]) -> dict[str, Any]:
     names = {"vector": "includeVectors", "metadata": "includeMetadata", "data": "includeData"}
     kept = {name: one[name] for name, flag in names.items() if asked.get(flag) and one.get(name) is not None}
     return {"id": one["id"], **kept}
-
-
-class _Handler(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-    disable_nagle_algorithm = True
-    double: UpstashDouble
-
-    def _serve(self) -> None:
-        data = self.rfile.read(int(self.headers.get("content-length") or 0))
-        status = 200
-        try:
-            if self.headers.get("authorization") != f"Bearer {TOKEN}":
-                raise Refused(401, "Unauthorized: Invalid auth token")
-            found = {"result": self.double.answer(self.path, json.loads(data) if data else None)}
-        except Refused as error:
-            status, found = error.status, {"error": str(error), "status": error.status}
-        body = json.dumps(found).encode()
-        self.send_response(status)
-        self.send_header("content-type", "application/json")
-        self.send_header("content-length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    do_GET = do_POST = do_DELETE = _serve
-
-    def log_message(self, *_: object) -> None:
-        pass
-
-
-@contextmanager
-def serving(double: UpstashDouble) -> Iterator[UpstashDouble]:
-    """The double on a port of its own."""
-    handler = type("Handler", (_Handler,), {"double": double})
-    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
-    server.daemon_threads = True
-    double.port = server.server_address[1]
-    thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
-    thread.start()
-    try:
-        yield double
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()

@@ -7,17 +7,15 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-import json
 import random
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import urlsplit
 
 from vector_servers.vikingdb_rows import Collection, Fields, Index, Refused, named
+
+from doubles.server import Request, Response, json_response
 
 ACCESS_KEY, SECRET_KEY, REGION = "AKTESTS", "of-tests-no-secret", "cn-shanghai"
 _RANGES = {
@@ -42,6 +40,19 @@ class VikingDbDouble:
     collections: dict[str, Collection] = field(default_factory=dict)
     requests: list[tuple[str, Any]] = field(default_factory=list)
     lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def handle(self, request: Request) -> Response:
+        status = 200
+        try:
+            _check_signature(request)
+            asked = {**request.query, **(request.json() or {})}
+            data = self.answer(request.method, request.path, asked)
+            found = {"code": 0, "message": "success", "data": data}
+        except Refused as error:
+            status, found = error.status, {"code": error.code, "message": str(error)}
+        except (KeyError, TypeError, ValueError) as error:
+            status, found = 400, {"code": 1000003, "message": f"invalid request: {error!r}"}
+        return json_response(status, {**found, "request_id": "02176"})
 
     def answer(self, method: str, path: str, asked: Fields) -> Any:
         with self.lock:
@@ -278,67 +289,17 @@ def signature(method: str, target: str, headers: Any, body: bytes, secret: str) 
     return hmac.new(key, text.encode(), hashlib.sha256).hexdigest()
 
 
-class _Handler(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-    disable_nagle_algorithm = True
-    double: VikingDbDouble
-
-    def _serve(self) -> None:
-        data = self.rfile.read(int(self.headers.get("content-length") or 0))
-        status = 200
-        try:
-            self._check_signature(data)
-            parts = urlsplit(self.path)
-            asked = {**dict(parse_qsl(parts.query)), **(json.loads(data) if data else {})}
-            found = {
-                "code": 0,
-                "message": "success",
-                "data": self.double.answer(self.command, parts.path, asked),
-            }
-        except Refused as error:
-            status, found = error.status, {"code": error.code, "message": str(error)}
-        except (KeyError, TypeError, ValueError) as error:
-            status, found = 400, {"code": 1000003, "message": f"invalid request: {error!r}"}
-        body = json.dumps({**found, "request_id": "02176"}).encode()
-        self.send_response(status)
-        self.send_header("content-type", "application/json")
-        self.send_header("content-length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def _check_signature(self, data: bytes) -> None:
-        given = self.headers.get("authorization") or ""
-        day = (self.headers.get("x-date") or "")[:8]
-        begin = f"HMAC-SHA256 Credential={ACCESS_KEY}/{day}/{REGION}/air/request, SignedHeaders="
-        hashed = self.headers.get("x-content-sha256")
-        if not given.startswith(begin) or hashed != hashlib.sha256(data).hexdigest():
-            raise Refused(1000001, "unauthorized", 401)
-        names = given.split("SignedHeaders=")[1].split(",")[0].split(";")
-        wanted = signature(self.command, self.path, self.headers, data, SECRET_KEY)
-        if {"host", "x-date", "x-content-sha256"} - set(names) or not given.endswith(f"Signature={wanted}"):
-            raise Refused(1000001, "unauthorized: the signature is wrong", 401)
-
-    do_GET = do_POST = _serve
-
-    def log_message(self, *_: object) -> None:
-        pass
-
-
-@contextmanager
-def serving(double: VikingDbDouble) -> Iterator[VikingDbDouble]:
-    """The double on a port of its own."""
-    handler = type("Handler", (_Handler,), {"double": double})
-    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
-    server.daemon_threads = True
-    double.port = server.server_address[1]
-    thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
-    thread.start()
-    try:
-        yield double
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
+def _check_signature(request: Request) -> None:
+    given = request.header("authorization")
+    day = request.header("x-date")[:8]
+    begin = f"HMAC-SHA256 Credential={ACCESS_KEY}/{day}/{REGION}/air/request, SignedHeaders="
+    hashed = hashlib.sha256(request.body).hexdigest()
+    if not given.startswith(begin) or request.header("x-content-sha256") != hashed:
+        raise Refused(1000001, "unauthorized", 401)
+    names = given.split("SignedHeaders=")[1].split(",")[0].split(";")
+    wanted = signature(request.method, request.target, request.headers, request.body, SECRET_KEY)
+    if {"host", "x-date", "x-content-sha256"} - set(names) or not given.endswith(f"Signature={wanted}"):
+        raise Refused(1000001, "unauthorized: the signature is wrong", 401)
 
 
 def variables(port: int) -> dict[str, str]:

@@ -6,7 +6,6 @@ refuses: unknown properties in filters, vectors of another length, other types t
 
 from __future__ import annotations
 
-import json
 import re
 import struct
 import threading
@@ -15,12 +14,12 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from importlib.util import find_spec
 from typing import Any
-from urllib.parse import urlsplit
 
 from vector_servers.weaviate_ranking import ranked, tokens_of
+
+from doubles.server import HttpServer, Request, Response, json_response
 
 
 def missing() -> str:
@@ -52,6 +51,16 @@ class WeaviateDouble:
     classes: dict[str, dict[str, Any]] = field(default_factory=dict)
     objects: dict[str, dict[str, Object]] = field(default_factory=dict)
     lock: threading.RLock = field(default_factory=threading.RLock)
+
+    def handle(self, request: Request) -> Response:
+        """The answer to a request over REST."""
+        if self.key and request.header("authorization") != f"Bearer {self.key}":
+            return json_response(401, {"error": [{"message": "anonymous access not enabled"}]})
+        try:
+            with self.lock:
+                return json_response(200, self.answer(request.method, request.raw_path, request.json()))
+        except Refused as error:
+            return json_response(error.status, {"error": [{"message": str(error)}]})
 
     # ── classes
 
@@ -343,36 +352,6 @@ def _result(made: Any, request: Any, id: str, one: Object, value: float, name: s
         made.metadata.score, made.metadata.score_present = value, True
 
 
-class _Handler(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-    disable_nagle_algorithm = True
-    double: WeaviateDouble
-
-    def _serve(self) -> None:
-        length = int(self.headers.get("content-length") or 0)
-        body = json.loads(self.rfile.read(length)) if length else None
-        status, found = 200, None
-        if self.double.key and self.headers.get("authorization") != f"Bearer {self.double.key}":
-            status, found = 401, {"error": [{"message": "anonymous access not enabled"}]}
-        else:
-            try:
-                with self.double.lock:
-                    found = self.double.answer(self.command, urlsplit(self.path).path, body)
-            except Refused as error:
-                status, found = error.status, {"error": [{"message": str(error)}]}
-        data = json.dumps(found).encode()
-        self.send_response(status)
-        self.send_header("content-type", "application/json")
-        self.send_header("content-length", str(len(data)))
-        self.end_headers()
-        self.wfile.write(data)
-
-    do_GET = do_POST = do_DELETE = do_PUT = _serve
-
-    def log_message(self, *_: object) -> None:
-        pass
-
-
 def _service(double: WeaviateDouble) -> Any:
     import grpc
     from weaviate.proto.v1 import aggregate_pb2, batch_delete_pb2, weaviate_pb2_grpc
@@ -416,16 +395,9 @@ def serving(double: WeaviateDouble) -> Iterator[WeaviateDouble]:
     weaviate_pb2_grpc.add_WeaviateServicer_to_server(_service(double), rpc)
     double.grpc_port = rpc.add_insecure_port("127.0.0.1:0")
     rpc.start()
-    handler = type("Handler", (_Handler,), {"double": double})
-    http = ThreadingHTTPServer(("127.0.0.1", 0), handler)
-    http.daemon_threads = True
-    double.http_port = http.server_address[1]
-    thread = threading.Thread(target=http.serve_forever, args=(0.05,), daemon=True)
-    thread.start()
     try:
-        yield double
+        with HttpServer(double.handle) as server:
+            double.http_port = server.address[1]
+            yield double
     finally:
-        http.shutdown()
-        http.server_close()
-        thread.join()
         rpc.stop(0.2).wait()
