@@ -129,7 +129,7 @@ def test_bars_are_where_the_spans_were(admin: Chromium, server: Server) -> None:
 def test_a_provider_is_tested_added_watched_and_removed(admin: Chromium, server: Server) -> None:
     with Collector({"authorization": f"Bearer {SECRET}"}) as collector:
         admin.open(f"{server.address}/providers/new/phoenix")
-        admin.fill("#setting-endpoint", collector.address)
+        admin.fill("#setting-endpoint", collector.url)
         admin.fill("#setting-api_key", "wrong-wrong-wrong-wrong")
         admin.click("button[data-into]", leaves=False)
         admin.wait("document.querySelector('#result').innerText.includes('The test failed.')")
@@ -238,7 +238,7 @@ def test_everything_works_without_scripts(admin: Chromium, server: Server) -> No
     assert admin.text("#span h2") == "embed query"
     with Collector({"authorization": f"Bearer {SECRET}"}) as collector:
         admin.open(f"{server.address}/providers/new/phoenix")
-        admin.fill("#setting-endpoint", collector.address)
+        admin.fill("#setting-endpoint", collector.url)
         admin.fill("#setting-api_key", SECRET)
         admin.click("button[data-into]")
         assert "The test passed." in admin.text("#result")

@@ -6,10 +6,9 @@ import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from threading import Thread
 from typing import Any
-from urllib.parse import parse_qsl, urlsplit
+
+from doubles.server import HttpServer, Request, Response
 
 
 @dataclass(frozen=True)
@@ -41,40 +40,14 @@ def served(answer: Callable[[Call], Reply]) -> Iterator[Served]:
     """Serve until the end of the block. answer: decides the reply to a call."""
     memory = Served("")
 
-    class Handler(BaseHTTPRequestHandler):
-        def handle_one_request(self) -> None:
-            self.raw_requestline = self.rfile.readline(65537)
-            if not self.raw_requestline or not self.parse_request():
-                self.close_connection = True
-                return
-            parts = urlsplit(self.path)
-            content = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-            call = Call(
-                self.command,
-                parts.path,
-                dict(parse_qsl(parts.query)),
-                {name.lower(): value for name, value in self.headers.items()},
-                json.loads(content) if "json" in self.headers.get("Content-Type", "") else content or None,
-            )
-            memory.calls.append(call)
-            status, document, *more = answer(call)
-            found = document if isinstance(document, bytes) else json.dumps(document).encode()
-            found = b"" if document is None else found
-            self.send_response(status)
-            for name, value in (more[0] if more else {}).items():
-                self.send_header(name, value)
-            self.send_header("Content-Length", str(len(found)))
-            self.end_headers()
-            self.wfile.write(found)
+    def handle(request: Request) -> Response:
+        body = json.loads(request.body) if "json" in request.header("content-type") else request.body or None
+        call = Call(request.method, request.raw_path, request.query, dict(request.headers), body)
+        memory.calls.append(call)
+        status, document, *more = answer(call)
+        found = document if isinstance(document, bytes) else json.dumps(document).encode()
+        return Response(status, more[0] if more else {}, b"" if document is None else found)
 
-        def log_message(self, *_: Any) -> None:
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    memory.address = f"http://127.0.0.1:{server.server_address[1]}"
-    Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
-    try:
+    with HttpServer(handle) as server:
+        memory.address = server.url
         yield memory
-    finally:
-        server.shutdown()
-        server.server_close()

@@ -10,20 +10,20 @@ import base64
 import ipaddress
 import json
 import ssl
-import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import parse_qsl
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.x509.oid import NameOID
+
+from doubles.server import HttpServer, Request, Response, json_response
 
 TENANT = "11111111-2222-3333-4444-555555555555"
 STORAGE = "https://storage.azure.com"
@@ -96,21 +96,20 @@ class Entra:
     @contextmanager
     def serve(self, tls: tuple[Path, Path] | None = None) -> Iterator[str]:
         """The URL, until it is left."""
-        server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
-        if tls:
-            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER) if tls else None
+        if context and tls:
             context.load_cert_chain(*tls)
-            server.socket = context.wrap_socket(server.socket, server_side=True)
-        self.url = f"{'https' if tls else 'http'}://127.0.0.1:{server.server_port}"
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        try:
+        with HttpServer(self.handle, tls=context) as server:
+            self.url = server.url
             yield self.url
-        finally:
-            server.shutdown()
-            server.server_close()
+
+    def handle(self, request: Request) -> Response:
+        form = dict(parse_qsl(request.body.decode()))
+        status, found = self.answer(request.path, dict(parse_qsl(request.raw_query)), form, request.headers)
+        return json_response(status, found)
 
     def answer(
-        self, path: str, query: dict[str, str], form: dict[str, str], headers: dict[str, str]
+        self, path: str, query: dict[str, str], form: dict[str, str], headers: Mapping[str, str]
     ) -> Answer:
         if path == "/msi/token":
             if headers.get("x-identity-header") != self.identity_header:
@@ -155,31 +154,6 @@ class Entra:
             "expires_in": self.lifetime,
             "token_type": "Bearer",
         }
-
-
-def _handler(entra: Entra) -> type[BaseHTTPRequestHandler]:
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-
-        def do_GET(self) -> None:
-            parts = urlsplit(self.path)
-            size = int(self.headers.get("content-length") or 0)
-            form = dict(parse_qsl(self.rfile.read(size).decode()))
-            headers = {name.lower(): value for name, value in self.headers.items()}
-            status, found = entra.answer(parts.path, dict(parse_qsl(parts.query)), form, headers)
-            body = json.dumps(found).encode()
-            self.send_response(status)
-            self.send_header("content-type", "application/json")
-            self.send_header("content-length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
-
-        do_POST = do_GET
-
-        def log_message(self, format: str, *args: object) -> None:
-            pass
-
-    return Handler
 
 
 def _base64url(data: bytes) -> str:

@@ -22,7 +22,7 @@ from cryptography.hazmat.primitives.serialization import (
 from cryptography.x509.oid import NameOID
 
 from doubles.oci_native import FIELD, OciNativeDouble
-from doubles.server import Request, Response
+from doubles.server import Request, Response, json_response
 
 TENANCY = "ocid1.tenancy.oc1..double"
 
@@ -90,14 +90,14 @@ class InstanceServices:
         self.key.public_key().verify(base64.b64decode(given["signature"]), text, PKCS1v15(), SHA256())
         if self.refuse:
             refusal = {"code": "NotAuthorized", "message": "The instance is in no dynamic group."}
-            return Response(401, {"content-type": "application/json"}, json.dumps(refusal).encode())
+            return json_response(401, refusal)
         self.given += 1
         claims = {"exp": int(time.time() + self.lifetime), "sub": f"instance-{self.given}"}
         token = f"e30.{base64.urlsafe_b64encode(json.dumps(claims).encode()).decode().rstrip('=')}.c2ln"
         public = load_der_public_key(base64.b64decode(body["publicKey"]))
         assert isinstance(public, rsa.RSAPublicKey)
         self.double.keys[f"ST${token}"] = public
-        return Response(200, {"content-type": "application/json"}, json.dumps({"token": token}).encode())
+        return json_response(200, {"token": token})
 
 
 def _certificate(key: rsa.RSAPrivateKey) -> x509.Certificate:

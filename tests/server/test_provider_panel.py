@@ -63,7 +63,7 @@ def test_every_provider_has_a_form_with_all_its_fields(console, profile) -> None
 
 def test_a_destination_is_added_shown_changed_and_removed(console, collector) -> None:
     path = add(
-        console, collector.address, scope="app", tenant="acme", app="support-bot", sample="25", content="none"
+        console, collector.url, scope="app", tenant="acme", app="support-bot", sample="25", content="none"
     )
     made = console.services.destinations.list()[0]
     assert (made.name, made.scope, made.tenant, made.app) == ("Ours", "app", "acme", "support-bot")
@@ -71,7 +71,7 @@ def test_a_destination_is_added_shown_changed_and_removed(console, collector) ->
     assert dict(made.settings)["project"] == "support"
     card = console.get("/providers")
     assert "Ours" in card and "acme / support-bot" in card and "25%" in card and "left out" in card
-    changed = filled_in(collector.address, name="New name", redact="email\nphone", **{"setting-api_key": ""})
+    changed = filled_in(collector.url, name="New name", redact="email\nphone", **{"setting-api_key": ""})
     changed["version"] = str(made.version)
     answer = console.post(path, path, **changed)
     assert answer.status_code == 303, answer.text
@@ -91,15 +91,15 @@ def test_a_destination_is_added_shown_changed_and_removed(console, collector) ->
 
 
 def test_a_secret_is_taken_away_only_by_its_box(console, collector) -> None:
-    path = add(console, collector.address)
-    fields = filled_in(collector.address, **{"setting-api_key": "", "remove-api_key": "1"})
+    path = add(console, collector.url)
+    fields = filled_in(collector.url, **{"setting-api_key": "", "remove-api_key": "1"})
     assert console.post(path, path, **fields).status_code == 303
     found = console.services.destinations.list()[0]
     assert "api_key" not in found.secrets
 
 
 def test_no_page_shows_a_secret_again(console, collector) -> None:
-    path = add(console, collector.address)
+    path = add(console, collector.url)
     console.post(f"{path}/test", path)
     for page in ("/providers", "/providers/live", path, f"{path}?saved=1", "/metrics"):
         text = console.get(page)
@@ -146,17 +146,15 @@ def test_what_cannot_be_is_refused(console, wrong: dict[str, str]) -> None:
 
 
 def test_who_changed_it_first_wins(console, collector) -> None:
-    path = add(console, collector.address)
-    assert (
-        console.post(path, path, **filled_in(collector.address, name="First", version="1")).status_code == 303
-    )
-    late = console.post(path, path, **filled_in(collector.address, name="Second", version="1"))
+    path = add(console, collector.url)
+    assert console.post(path, path, **filled_in(collector.url, name="First", version="1")).status_code == 303
+    late = console.post(path, path, **filled_in(collector.url, name="Second", version="1"))
     assert late.status_code == 400 and "changed this destination meanwhile" in late.text
     assert console.services.destinations.list()[0].name == "First"
 
 
 def test_the_test_asks_twice_and_tells_what_was_said(console, collector) -> None:
-    fields = filled_in(collector.address)
+    fields = filled_in(collector.url)
     good = console.post("/providers/new/phoenix/test", "/providers/new/phoenix", **fields)
     assert good.status_code == 200
     assert "The test passed." in good.text and re.search(r"HTTP 200, \d+ ms", good.text)
@@ -167,7 +165,7 @@ def test_the_test_asks_twice_and_tells_what_was_said(console, collector) -> None
 
 
 def test_a_wrong_key_is_told_in_the_servers_words_without_the_key(console, collector) -> None:
-    fields = filled_in(collector.address, **{"setting-api_key": "wrong-key-0123456789"})
+    fields = filled_in(collector.url, **{"setting-api_key": "wrong-key-0123456789"})
     collector.words = "key wrong-key-0123456789 is unknown to <b>us</b>"
     answer = console.client.post(
         "/providers/new/phoenix/test",
@@ -188,17 +186,17 @@ def test_a_server_that_is_not_there_is_told(console) -> None:
 
 
 def test_the_test_of_a_stored_destination_uses_its_secret(console, collector) -> None:
-    path = add(console, collector.address)
+    path = add(console, collector.url)
     answer = console.post(f"{path}/test", path)
     assert "The test passed." in answer.text
-    unchanged = filled_in(collector.address, **{"setting-api_key": ""})
+    unchanged = filled_in(collector.url, **{"setting-api_key": ""})
     assert "The test passed." in console.post(f"{path}/test", path, **unchanged).text
 
 
 def test_on_and_off_and_the_backlog(console, collector) -> None:
     for number in range(5):
         console.services.store.append(rag_trace(number))
-    path = add(console, collector.address)
+    path = add(console, collector.url)
     name = path.rsplit("/", 1)[1]
 
     def queued() -> int:
@@ -216,12 +214,12 @@ def test_on_and_off_and_the_backlog(console, collector) -> None:
     assert ">off<" in console.get("/providers")
     console.post(f"{path}/enable", path, enabled="1")
     assert console.services.destinations.get(name).enabled
-    add(console, collector.address, backlog="1")
+    add(console, collector.url, backlog="1")
     assert max(one.queued for one in read_states(console.services.store.database).values()) == 30
 
 
 def test_the_state_is_told_as_it_is(console, collector) -> None:
-    path = add(console, collector.address)
+    path = add(console, collector.url)
     name = path.rsplit("/", 1)[1]
     with console.services.store.database.transaction() as connection:
         connection.run(
@@ -258,7 +256,7 @@ def test_a_destination_of_a_stranger_is_not_there(console) -> None:
 
 def test_secrets_are_in_no_file_of_the_server_in_clear(console, collector, capfd, caplog) -> None:
     """Planted: a provider's key, an application's key, the administrator's token, a session."""
-    path = add(console, collector.address)
+    path = add(console, collector.url)
     made = console.post("/keys", "/keys", tenant="acme", app="bot")
     key = re.search(r'id="made">([^<]+)<', made.text)
     token = console.services.admin.renew()

@@ -88,7 +88,7 @@ def test_spans_reach_the_viewer_and_every_provider(server: Server) -> None:
     with Collector({"authorization": f"Bearer {secret}"}) as collector:
         with TraceStore.open(str(server.data / "traces.db")) as store:
             destinations = Destinations(store.database)
-            settings = {"endpoint": collector.address, "api_key": secret, "project": "p"}
+            settings = {"endpoint": collector.url, "api_key": secret, "project": "p"}
             os.environ["BERTH_TRACES_ALLOW"] = "private"
             try:
                 destinations = Destinations(store.database)

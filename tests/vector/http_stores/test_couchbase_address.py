@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import datetime
-import ipaddress
 import socket
 import ssl
 import struct
@@ -15,10 +13,6 @@ from pathlib import Path
 from unittest import mock
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 from vector_servers.couchbase_services import BUCKET, SCOPE, CouchbaseDouble, serving, variables
 
 from cloudberth import vector
@@ -27,6 +21,7 @@ from cloudberth.vector import _dns_srv
 from cloudberth.vector._couchbase_address import Address, parsed, places
 from cloudberth.vector._dns_srv import targets
 from cloudberth.vector.options import Options
+from doubles import entra
 
 
 @pytest.mark.parametrize(
@@ -120,31 +115,8 @@ def test_the_double_is_reached_by_its_outer_address() -> None:
 # ── TLS
 
 
-def _certificate(folder: Path) -> tuple[Path, Path]:
-    """(certificate that signs itself for 127.0.0.1, its key)."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "cluster")])
-    now = datetime.datetime.now(datetime.UTC)
-    day = datetime.timedelta(days=1)
-    address = x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))])
-    made = (
-        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
-        .not_valid_before(now - day)
-        .not_valid_after(now + day)
-        .add_extension(address, critical=False)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-        .sign(key, hashes.SHA256())
-    )
-    certificate, secret = folder / "cluster.pem", folder / "cluster.key"
-    certificate.write_bytes(made.public_bytes(serialization.Encoding.PEM))
-    plain = serialization.NoEncryption()
-    pem = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, plain)
-    secret.write_bytes(pem)
-    return certificate, secret
-
-
 def test_with_tls_the_secure_ports_are_used_and_the_authority_is_asked_for(tmp_path: Path) -> None:
-    certificate, key = _certificate(tmp_path)
+    certificate, key = entra.certificate(tmp_path)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate, key)
     with serving(CouchbaseDouble(), context) as double:

@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import re
-import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 import requests
@@ -17,6 +14,7 @@ from cloudberth import vector
 from cloudberth.errors import InvalidInput, PermissionDenied, Unavailable
 from cloudberth.vector._tidb_cloud import TidbCloud
 from cloudberth.vector.options import Options
+from doubles.server import HttpServer, Request, Response, json_response
 
 STATES = {
     "ready": {"state": "ACTIVE", "userPrefix": "3Fx", "endpoints": {"public": {"host": "gw.tidb.test"}}},
@@ -24,30 +22,13 @@ STATES = {
 }
 
 
-class _Api(BaseHTTPRequestHandler):
+def _api(request: Request) -> Response:
     """``GET /v1beta1/clusters/{id}`` of the key pair public, private."""
-
-    protocol_version = "HTTP/1.1"
-
-    def do_GET(self) -> None:
-        given = self.headers.get("authorization", "")
-        if not _is_right(given, self.path):
-            self._say(401, {}, 'Digest realm="tidb.cloud", nonce="abc", algorithm=MD5, qop="auth"')
-            return
-        found = STATES.get(self.path.rpartition("/")[2])
-        self._say(200 if found else 404, found or {"message": "no such cluster"})
-
-    def _say(self, status: int, body: object, challenge: str = "") -> None:
-        data = json.dumps(body).encode()
-        self.send_response(status)
-        if challenge:
-            self.send_header("www-authenticate", challenge)
-        self.send_header("content-length", str(len(data)))
-        self.end_headers()
-        self.wfile.write(data)
-
-    def log_message(self, *_: object) -> None:
-        pass
+    if not _is_right(request.header("authorization"), request.target):
+        challenge = 'Digest realm="tidb.cloud", nonce="abc", algorithm=MD5, qop="auth"'
+        return Response(401, {"www-authenticate": challenge}, b"{}")
+    found = STATES.get(request.raw_path.rpartition("/")[2])
+    return json_response(200 if found else 404, found or {"message": "no such cluster"})
 
 
 def _is_right(header: str, path: str) -> bool:
@@ -65,14 +46,8 @@ def _is_right(header: str, path: str) -> bool:
 
 @pytest.fixture
 def api() -> Iterator[str]:
-    server = ThreadingHTTPServer(("127.0.0.1", 0), _Api)
-    server.daemon_threads = True
-    thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
-    thread.start()
-    yield f"http://127.0.0.1:{server.server_address[1]}/v1beta1"
-    server.shutdown()
-    server.server_close()
-    thread.join()
+    with HttpServer(_api) as server:
+        yield f"{server.url}/v1beta1"
 
 
 def test_the_double_takes_another_client(api: str) -> None:
