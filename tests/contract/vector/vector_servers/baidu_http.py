@@ -10,6 +10,8 @@ import threading
 from dataclasses import dataclass, field
 from typing import Any
 
+from vector_servers.filter_text import FilterText, Meaning
+
 from doubles.server import Request, Response, json_response
 
 ACCOUNT, KEY = "root", "of-tests-no-secret"
@@ -195,83 +197,28 @@ class BaiduDouble:
         return [row for row in rows if fits is None or fits(row)]
 
 
-class Reader:
+class Reader(FilterText):
     """AND, OR, NOT, parentheses, = and IN of texts; fields, and keys of JSON fields."""
 
     def __init__(self, text: str) -> None:
-        self.tokens: list[tuple[str, str]] = []
-        at = 0
-        while at < len(text.rstrip()):
-            found = _TOKENS.match(text, at)
-            if not found or not found.lastgroup:
-                raise Refused(2, f"invalid filter at {at}")
-            self.tokens.append((found.lastgroup, found[found.lastgroup]))
-            at = found.end()
-        self.at = 0
+        super().__init__(text, _TOKENS, lambda said: Refused(2, f"invalid filter: {said}"))
 
-    def read(self) -> Any:
-        found = self._any()
-        if self.at != len(self.tokens):
-            raise Refused(2, "invalid filter: something follows")
-        return found
-
-    def _any(self) -> Any:
-        parts = [self._every()]
-        while self._takes("OR"):
-            parts.append(self._every())
-        return lambda row: any(part(row) for part in parts)
-
-    def _every(self) -> Any:
-        parts = [self._one()]
-        while self._takes("AND"):
-            parts.append(self._one())
-        return lambda row: all(part(row) for part in parts)
-
-    def _one(self) -> Any:
-        if self._takes("NOT"):
-            inner = self._one()
+    def condition(self) -> Meaning:
+        if self.takes("NOT"):
+            inner = self.one()
             return lambda row: not inner(row)
-        if self._takes("("):
-            inner = self._any()
-            self._needs(")")
-            return inner
-        kind, place = self.tokens[self.at]
-        self.at += 1
-        name, _, rest = place.partition("[")
-        if kind not in {"path", "word"}:
-            raise Refused(2, f"invalid filter: {place}")
-        values = self._values()
+        name, _, rest = self.next("path", "word")[1].partition("[")
+        if self.takes("="):
+            values = [self.value()]
+        else:
+            self.needs("IN")
+            values = self.listed(self.value)
         if not rest:
             return lambda row: row.get(name) in values
         return lambda row: (row.get(name) or {}).get(rest[1:-2]) in values
 
-    def _values(self) -> list[str]:
-        if self._takes("="):
-            return [self._text()]
-        self._needs("IN")
-        self._needs("(")
-        found = [self._text()]
-        while self._takes(","):
-            found.append(self._text())
-        self._needs(")")
-        return found
-
-    def _text(self) -> str:
-        kind, text = self.tokens[self.at]
-        self.at += 1
-        if kind != "text":
-            raise Refused(2, f"invalid filter: {text}")
-        return text[1:-1]
-
-    def _takes(self, word: str) -> bool:
-        if self.at < len(self.tokens) and self.tokens[self.at][1].upper() == word:
-            self.at += 1
-            return True
-        return False
-
-    def _needs(self, word: str) -> None:
-        if not self._takes(word):
-            raise Refused(2, f"invalid filter: {word} is missing")
+    def value(self) -> str:
+        return self.next("text")[1][1:-1]
 
 
 def _tokens(text: str) -> list[str]:

@@ -11,6 +11,8 @@ import threading
 from dataclasses import dataclass, field
 from typing import Any
 
+from vector_servers.filter_text import FilterText, Meaning
+
 from doubles.server import Request, Response, json_response
 
 USER, KEY = "root", "of-tests-no-secret"
@@ -153,90 +155,36 @@ class TencentDouble:
         return documents
 
 
-class Reader:
-    """and, or, not, parentheses; in, not in, =, != of texts; include, exclude of arrays; paths in JSON."""
+class Reader(FilterText):
+    """and, or, not, parentheses; in, not in, = of texts; include, exclude of arrays; paths in JSON."""
 
     def __init__(self, text: str, known: set[str]) -> None:
+        super().__init__(text, _TOKENS, lambda said: Refused(15114, f"filter syntax error: {said}"))
         self.known = known
-        self.tokens: list[tuple[str, str]] = []
-        at = 0
-        while at < len(text.rstrip()):
-            found = _TOKENS.match(text, at)
-            if not found or not found.lastgroup:
-                raise Refused(15114, f"filter syntax error at {at}")
-            self.tokens.append((found.lastgroup, found[found.lastgroup]))
-            at = found.end()
-        self.at = 0
 
-    def read(self) -> Any:
-        found = self._any()
-        if self.at != len(self.tokens):
-            raise Refused(15114, "filter syntax error: something follows")
-        return found
-
-    def _any(self) -> Any:
-        parts = [self._every()]
-        while self._takes("or"):
-            parts.append(self._every())
-        return lambda one: any(part(one) for part in parts)
-
-    def _every(self) -> Any:
-        parts = [self._one()]
-        while self._takes("and"):
-            parts.append(self._one())
-        return lambda one: all(part(one) for part in parts)
-
-    def _one(self) -> Any:
-        if self._takes("not"):
-            inner = self._one()
+    def condition(self) -> Meaning:
+        if self.takes("NOT"):
+            inner = self.one()
             return lambda one: not inner(one)
-        if self._takes("("):
-            inner = self._any()
-            self._needs(")")
-            return inner
-        path = self.tokens[self.at][1].split(".")
-        self.at += 1
+        path = self.next("word")[1].split(".")
         if path[0] not in self.known:
             raise Refused(15114, f"field {path[0]} is not indexed")
-        for word, wanted in (("include", True), ("exclude", False)):
-            if self._takes(word):
-                values = self._values()
+        for word, wanted in (("INCLUDE", True), ("EXCLUDE", False)):
+            if self.takes(word):
+                values = self.listed(self.value)
                 return lambda one, values=values, wanted=wanted: (
                     any(value in (_at(one, path) or []) for value in values) == wanted
                 )
-        opposite = self._takes("not")
-        if self._takes("in"):
-            values = self._values()
+        opposite = self.takes("NOT")
+        if self.takes("IN"):
+            values = self.listed(self.value)
             return lambda one: (_at(one, path) in values) != opposite
-        if self._takes("="):
-            value = self._value()
-            return lambda one: _at(one, path) == value
-        raise Refused(15114, "filter syntax error")
+        self.needs("=")
+        value = self.value()
+        return lambda one: _at(one, path) == value
 
-    def _values(self) -> list[Any]:
-        self._needs("(")
-        found = [self._value()]
-        while self._takes(","):
-            found.append(self._value())
-        self._needs(")")
-        return found
-
-    def _value(self) -> Any:
-        kind, text = self.tokens[self.at]
-        self.at += 1
-        if kind not in {"text", "number"}:
-            raise Refused(15114, f"filter syntax error: {text}")
-        return json.loads(text)
-
-    def _takes(self, word: str) -> bool:
-        if self.at < len(self.tokens) and self.tokens[self.at][1].lower() == word:
-            self.at += 1
-            return True
-        return False
-
-    def _needs(self, word: str) -> None:
-        if not self._takes(word):
-            raise Refused(15114, f"filter syntax error: {word} is missing")
+    def value(self) -> Any:
+        return json.loads(self.next("text", "number")[1])
 
 
 def _at(document: dict[str, Any], path: list[str]) -> Any:

@@ -10,6 +10,8 @@ import threading
 from dataclasses import dataclass, field
 from typing import Any
 
+from vector_servers.filter_text import FilterText, Meaning
+
 from doubles.server import Request, Response, json_response
 
 TOKEN = "of-tests-no-secret"
@@ -132,90 +134,38 @@ class UpstashDouble:
         return sorted(found, key=lambda one: -one["score"])[: body["topK"]]
 
 
-class Reader:
+class Reader(FilterText):
     """The filter language of the vendor's documentation: OR of AND of comparisons, with parentheses."""
 
     def __init__(self, text: str) -> None:
-        self.tokens: list[tuple[str, str]] = []
-        at = 0
-        while at < len(text.rstrip()):
-            found = _TOKENS.match(text, at)
-            if not found or not found.lastgroup:
-                raise Refused(422, f"Invalid filter at {at}")
-            self.tokens.append((found.lastgroup, found[found.lastgroup]))
-            at = found.end()
-        self.at = 0
+        super().__init__(text, _TOKENS, lambda said: Refused(422, f"Invalid filter: {said}"))
 
-    def read(self) -> Any:
-        found = self._any()
-        if self.at != len(self.tokens):
-            raise Refused(422, "Invalid filter: something follows")
-        return found
-
-    def _any(self) -> Any:
-        parts = [self._every()]
-        while self._takes("OR"):
-            parts.append(self._every())
-        return lambda metadata: any(part(metadata) for part in parts)
-
-    def _every(self) -> Any:
-        parts = [self._one()]
-        while self._takes("AND"):
-            parts.append(self._one())
-        return lambda metadata: all(part(metadata) for part in parts)
-
-    def _one(self) -> Any:
-        if self._takes("("):
-            inner = self._any()
-            self._needs(")")
-            return inner
-        if self._takes("HAS"):
-            absent = self._takes("NOT")
-            self._needs("FIELD")
-            name = self._next("word")
+    def condition(self) -> Meaning:
+        if self.takes("HAS"):
+            absent = self.takes("NOT")
+            self.needs("FIELD")
+            name = self.next("word")[1]
             return lambda metadata: (name in metadata) != absent
-        name = self._next("word")
-        opposite = self._takes("NOT")
-        if self._takes("CONTAINS"):
-            value = self._value()
+        name = self.next("word")[1]
+        opposite = self.takes("NOT")
+        if self.takes("CONTAINS"):
+            value = self.value()
             return lambda metadata: (value in (metadata.get(name) or [])) != opposite
-        if self._takes("IN"):
-            self._needs("(")
-            values = [self._value()]
-            while self._takes(","):
-                values.append(self._value())
-            self._needs(")")
+        if self.takes("IN"):
+            values = self.listed(self.value)
             return lambda metadata: (metadata.get(name) in values) != opposite
-        sign, value = self._next("sign"), self._value()
+        sign, value = self.next("sign")[1], self.value()
         if sign == "=":
             return lambda metadata: metadata.get(name) == value
         if sign == "!=":
             return lambda metadata: name in metadata and metadata[name] != value
         raise Refused(422, f"{sign} is not in this double")
 
-    def _value(self) -> Any:
-        kind, text = self.tokens[self.at]
-        self.at += 1
+    def value(self) -> Any:
+        kind, text = self.next("text", "number", "word")
         if kind == "text":
             return text[1:-1]
         return float(text) if kind == "number" else text
-
-    def _takes(self, word: str) -> bool:
-        if self.at < len(self.tokens) and self.tokens[self.at][1].upper() == word:
-            self.at += 1
-            return True
-        return False
-
-    def _needs(self, word: str) -> None:
-        if not self._takes(word):
-            raise Refused(422, f"Invalid filter: {word} is missing")
-
-    def _next(self, kind: str) -> str:
-        found, text = self.tokens[self.at]
-        if found != kind:
-            raise Refused(422, f"Invalid filter: {text}")
-        self.at += 1
-        return text
 
 
 def _shown(one: dict[str, Any], asked: dict[str, Any]) -> dict[str, Any]:
