@@ -136,6 +136,9 @@ def meant(error: Any) -> BackendError:
         return Throttled(said)
     if "deadline" in lower or "timeout" in lower:
         return TimedOut(said)
+    if "inconsistent with defined schema" in lower:
+        # Of the library, before it asks: whole numbers beyond 64 bits, for one.
+        return BackendError(said, kind=Kind.INVALID)
     if code in {1, 2, 3, 4} or "unavailable" in lower or "connect" in lower:
         return Unavailable(said)
     return BackendError(said, kind=Kind.INVALID if code in {6, 1100} else Kind.UNEXPECTED)

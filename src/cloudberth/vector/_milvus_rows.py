@@ -3,16 +3,20 @@
 Milvus compares members of JSON otherwise than we do (true equals 1 in Milvus Lite, a `!=` of an absent member
 depends on the version), and has no list of values for them everywhere. So beside Dify's fields stand two of
 ours: `facets`, one short word for each (field, kind, value), and `ordered`, JSON of texts and numbers.
+Declared fields have a column each besides (`_milvus_columns`).
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
+from functools import lru_cache
 from hashlib import blake2b
 from typing import Any
 
 from cloudberth.errors import InvalidInput
+from cloudberth.vector import _milvus_columns as columns
+from cloudberth.vector._milvus_columns import literal, member
 from cloudberth.vector.contract import Record
 from cloudberth.vector.filters import (
     SIGNS,
@@ -61,6 +65,7 @@ def row(record: Record, fields: frozenset[str]) -> dict[str, Any]:
             raise InvalidInput("the metadata has too many fields for Milvus", where=f"record {record.id!r}")
         made |= {RECORD_ID: record.id, ORDERED_VALUES: _ordered(record.metadata)}
         made |= {FACET_TEXT: " ".join(facets)} if FACET_TEXT in fields else {FACETS: facets}
+        made |= columns.values(record.metadata, fields)
     return made
 
 
@@ -74,12 +79,21 @@ def record_of(found: Mapping[str, Any], vector: Any = None) -> Record:
     return Record(str(id), vector, found.get(CONTENT) or "", metadata)
 
 
-def _word(field: str, kind: str, value: object = None) -> str:
-    """The word of a value, or of a field that is there (kind ``exists``), or has this kind."""
-    if kind == "number" and value is not None:
+def _word(field: str, kind: str, value: object) -> str:
+    """The word of a value."""
+    if kind == "number":
         value = repr(int(value)) if _is_whole(value) else repr(value)  # type: ignore[call-overload]
-    text = json.dumps([field, kind, str(value) if value is not None else None])
-    return blake2b(text.encode(), digest_size=10).hexdigest()
+    return _digest([field, kind, str(value)])
+
+
+@lru_cache(4096)
+def _word_of_field(field: str, kind: str) -> str:
+    """The word of a field that is there (kind ``exists``), or has this kind."""
+    return _digest([field, kind, None])
+
+
+def _digest(what: list[str | None]) -> str:
+    return blake2b(json.dumps(what).encode(), digest_size=10).hexdigest()
 
 
 def _is_whole(value: Any) -> bool:
@@ -90,39 +104,41 @@ def _facets(metadata: Mapping[str, Any]) -> Iterator[str]:
     for field, value in metadata.items():
         if value is None:
             continue
-        yield _word(field, "exists")
+        yield _word_of_field(field, "exists")
         if kind := kind_of(value):
-            yield _word(field, kind)
+            yield _word_of_field(field, kind)
             yield _word(field, kind, value)
 
 
 def _ordered(metadata: Mapping[str, Any]) -> dict[str, Any]:
     """Texts and numbers under names that need no quoting."""
     return {
-        _member(field, kind_of(value)): value
+        member(field, kind_of(value)): value
         for field, value in metadata.items()
         if kind_of(value) in {"text", "number"}
     }
 
 
-def _member(field: str, kind: str) -> str:
-    return kind[0] + blake2b(field.encode(), digest_size=8).hexdigest()
-
-
 # ── filters
 
 
-def expression(filter: Filter, fields: frozenset[str]) -> str:
-    """A filter over our fields, for rows that have them. fields: those of the collection."""
+def expression(filter: Filter, fields: frozenset[str], *, guarded: bool = False) -> str:
+    """A filter over our fields, for rows that have them.
+
+    fields: those of the collection. guarded: where it stands (under `or`, `not`), a null has to be false.
+    """
     match filter:
         case And(parts):
-            return _joined(" and ", [expression(part, fields) for part in parts], empty=f"{PRIMARY} >= 0")
+            made = [expression(part, fields, guarded=guarded) for part in parts]
+            return _joined(" and ", made, empty=f"{PRIMARY} >= 0")
         case Or(parts):
-            return _joined(" or ", [expression(part, fields) for part in parts], empty=NOTHING)
+            made = [expression(part, fields, guarded=True) for part in parts]
+            return _joined(" or ", made, empty=NOTHING)
         case Not(part):
-            return f"(not {expression(part, fields)})"
+            return f"(not {expression(part, fields, guarded=True)})"
         case Compare(field, operator, _):
-            return _compared(field, operator, filter.values, in_text=FACET_TEXT in fields)
+            by_column = columns.compared(field, operator, filter.values, fields, guarded=guarded)
+            return by_column or _compared(field, operator, filter.values, in_text=FACET_TEXT in fields)
     raise TypeError(f"{filter!r} is no filter")
 
 
@@ -138,14 +154,14 @@ def _compared(field: str, operator: Operator, values: tuple[Scalar, ...], *, in_
     has = _has_in_text if in_text else _has
     match operator:
         case Operator.EXISTS:
-            return has([_word(field, "exists")])
+            return has([_word_of_field(field, "exists")])
         case Operator.EQ | Operator.IN:
             return has([_word(field, kind_of(value), value) for value in values])
         case Operator.NE | Operator.NIN:
             return f"(not {has([_word(field, kind_of(value), value) for value in values])})"
     kind = kind_of(values[0])
-    member = f'{ORDERED_VALUES}["{_member(field, kind)}"]'
-    return f"({has([_word(field, kind)])} and {member} {SIGNS[operator]} {literal(values[0])})"
+    value = f'{ORDERED_VALUES}["{member(field, kind)}"]'
+    return f"({has([_word_of_field(field, kind)])} and {value} {SIGNS[operator]} {literal(values[0])})"
 
 
 def _has(words: list[str]) -> str:
@@ -161,16 +177,6 @@ def _has_in_text(words: list[str]) -> str:
     """The same in one text: all words have one length, with spaces between them, so only whole ones match."""
     likes = [f'{FACET_TEXT} like "%{word}%"' for word in words]
     return f"({' or '.join(likes)})" if likes else NOTHING
-
-
-def literal(value: Scalar) -> str:
-    """A value in an expression: a text as Milvus quotes it, with everything but plain ASCII escaped."""
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if not isinstance(value, str):
-        return repr(value)
-    escaped = value.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n").replace("\r", "\\r")
-    return '"' + escaped.replace("\t", "\\t") + '"'
 
 
 def known_of_dify(part: Compare) -> bool:

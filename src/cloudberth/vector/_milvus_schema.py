@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from cloudberth.vector import _milvus_columns as columns
 from cloudberth.vector import _milvus_rows as rows
 from cloudberth.vector.contract import Collection
 
@@ -39,6 +40,8 @@ def schema(
             max_capacity=rows.MOST_FACETS, **optional,
         )  # fmt: skip
     made.add_field(rows.ORDERED_VALUES, types.JSON, **optional)
+    if nullable:
+        _add_columns(made, types, collection)
     if words:
         made.add_field(rows.SPARSE, types.SPARSE_FLOAT_VECTOR)
         made.add_function(
@@ -52,7 +55,19 @@ def schema(
     return made
 
 
-def indexes(library: Any, collection: Collection, metric: str, *, words: bool, lite: bool) -> Any:
+def _add_columns(made: Any, types: Any, collection: Collection) -> None:
+    """One for each declared field, null where a record has none of its kind."""
+    for column, kind, field in columns.declared(collection.fields):
+        named: dict[str, Any] = {"nullable": True, "description": f"of the metadata: {field}"}
+        if kind == "text":
+            made.add_field(column, types.VARCHAR, max_length=4 * columns.LONGEST, **named)
+        else:
+            made.add_field(column, types.BOOL if kind == "boolean" else types.DOUBLE, **named)
+
+
+def indexes(
+    library: Any, collection: Collection, metric: str, *, words: bool, nullable: bool, lite: bool
+) -> Any:
     """Over vectors, words, and on servers over what is looked up by value."""
     made = library.MilvusClient.prepare_index_params()
     if collection.index.kind == "exact":
@@ -65,4 +80,6 @@ def indexes(library: Any, collection: Collection, metric: str, *, words: bool, l
     if not lite:
         made.add_index(rows.RECORD_ID, index_type="INVERTED")
         made.add_index(rows.FACETS, index_type="INVERTED")
+        for column, _, _ in columns.declared(collection.fields) if nullable else ():
+            made.add_index(column, index_type="INVERTED")
     return made

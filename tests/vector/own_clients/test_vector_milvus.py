@@ -11,8 +11,8 @@ import numpy
 import pytest
 
 from cloudberth import vector
-from cloudberth.errors import InvalidInput, Unavailable, Unsupported
-from cloudberth.vector.contract import Record
+from cloudberth.errors import BackendError, InvalidInput, Kind, Unavailable, Unsupported
+from cloudberth.vector.contract import FieldType, Record
 from cloudberth.vector.options import Options
 
 pytest.importorskip("pymilvus")
@@ -98,7 +98,7 @@ def test_a_collection_without_words_says_so(tmp_path: Path) -> None:
 
 def test_rows_that_dify_adds_to_ours_are_filtered_right(tmp_path: Path) -> None:
     with vector.open(f"milvus://{tmp_path}/m.db", {}) as store:
-        store.create(NAME, 2)
+        store.create(NAME, 2, fields={"document_id": FieldType.KEYWORD, "place": FieldType.INTEGER})
         store.upsert(NAME, [record("ours", [1.0, 0.0], "x", {"document_id": "d"})])
     from pymilvus import MilvusClient
 
@@ -107,7 +107,7 @@ def test_rows_that_dify_adds_to_ours_are_filtered_right(tmp_path: Path) -> None:
     client.close()
     with vector.open(f"milvus://{tmp_path}/m.db", {}) as store:
         assert store.count(NAME, 'document_id == "d"') == 2
-        assert store.count(NAME, "not exists(draft)") == 1
+        assert store.count(NAME, "not exists(draft)") == store.count(NAME, "place != 1") == 1
         assert [record.id for record in store.get(NAME, ["a2", "ours"])] == ["a2", "ours"]
 
 
@@ -139,6 +139,16 @@ def test_a_text_that_is_too_long_is_refused_by_name(tmp_path: Path) -> None:
         store.create(NAME, 2)
         with pytest.raises(InvalidInput, match="65535 bytes"):
             store.upsert(NAME, [record("long", [1.0, 0.0], "字" * 30_000)])
+        assert store.count(NAME) == 0
+
+
+def test_a_number_that_the_library_cannot_send_is_refused_at_once(tmp_path: Path) -> None:
+    with vector.open(f"milvus://{tmp_path}/m.db", {}) as store:
+        store.create(NAME, 2)
+        with pytest.raises(BackendError, match="64-bit") as refused:
+            store.upsert(NAME, [record("large", [1.0, 0.0], "", {"n": 2**70})])
+        assert refused.value.kind is Kind.INVALID
+        assert store.metrics.retries["upsert"] == 0
         assert store.count(NAME) == 0
 
 
