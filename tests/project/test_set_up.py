@@ -114,6 +114,7 @@ def test_no_set_up_under_a_running_berth(checkout: Checkout) -> None:
     assert finish(running).code == 0
 
 
+@MARK
 def test_a_terraform_on_the_path_is_used_as_long_as_it_is_there(checkout: Checkout) -> None:
     """Whoever has one does not get the embedded one, with its licence; whoever loses it does."""
     folder = checkout.home / "bin"
@@ -176,8 +177,12 @@ def test_settings_of_pip_that_lead_elsewhere_do_not(checkout: Checkout) -> None:
             "the package index cannot be reached",
             "PIP_INDEX_URL",
         ),
-        ({"PIP_FIND_LINKS": ""}, "the package index has no ", "A mirror may be behind"),
-        ({"BERTH_VENV": "/proc/berth"}, "cannot be made in /proc/berth", "BERTH_VENV"),
+        pytest.param(
+            {"PIP_FIND_LINKS": ""}, "the package index has no ", "A mirror may be behind", marks=MARK
+        ),
+        pytest.param(
+            {"BERTH_VENV": "/proc/berth"}, "cannot be made in /proc/berth", "BERTH_VENV", marks=MARK
+        ),
     ],
 )
 def test_a_set_up_that_cannot_be(checkout: Checkout, changes: dict[str, str], what: str, hint: str) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from checkout.checks import read_report
+from thoroughness import with_thorough
 
 ROOT = Path(__file__).parents[2]
 # Two cases that only a thorough run has.
@@ -26,7 +27,7 @@ def ran(report: Path, *options: str) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.mark.terraform
-@pytest.mark.parametrize("options", [(), ("-n", "2")])
+@pytest.mark.parametrize("options", with_thorough([("-n", "2")], [()]))
 def test_what_is_left_out_is_counted(tmp_path: Path, options: tuple[str, ...]) -> None:
     done = ran(tmp_path / "report.xml", *options)
     counts, _, left_out = read_report(tmp_path / "report.xml")

@@ -228,6 +228,7 @@ def test_an_existing_network_is_left_as_it_is() -> None:
     assert {e.values["subnet_id"] for e in every(plan, "azurerm_private_endpoint")} == {subnets["endpoints"]}
 
 
+@MARK
 def test_an_application_without_stores() -> None:
     text = (
         "name: shop\napp: custom\ncloud: azure\nregion: westeurope\ndatabase: null\ncache: null\n"
