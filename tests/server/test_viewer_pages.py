@@ -34,6 +34,15 @@ def test_the_list_shows_what_people_look_for(filled) -> None:
     assert "gpt-4.1-mini" in page and "user-3" in page and "support-bot" in page
 
 
+def test_one_error_is_one(console) -> None:
+    trace = rag_trace(77, failed=True)
+    console.services.store.append(trace[:5])  # without the tool, which failed first
+    link = trace_links(console.get("/traces?range=all"))[0]
+    for page in (console.get("/traces?range=all"), console.get(link)):
+        assert "1 error<" in page
+        assert "1 errors" not in page
+
+
 @pytest.mark.parametrize(
     ("query", "numbers"),
     [
