@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy
@@ -10,6 +11,7 @@ import pytest
 from cloudberth import vector
 from cloudberth.errors import InvalidInput, Unsupported
 from cloudberth.vector import Fusion, Hit, Metric, Record
+from cloudberth.vector.filters import Operator
 from cloudberth.vector.scores import dense_score, fuse, text_score
 from cloudberth.vector.text import tokens
 
@@ -120,12 +122,23 @@ def test_asking_asynchronously_is_the_same(tmp_path: Path) -> None:
 
 
 def test_a_metric_that_a_store_lacks_is_refused(tmp_path: Path) -> None:
-    from dataclasses import replace
-
     with vector.open(str(tmp_path / "v.db")) as store:
         store.capabilities = replace(store.capabilities, metrics=frozenset({Metric.COSINE}))
         with pytest.raises(Unsupported, match="does not measure l2"):
             store.create("c", 3, Metric.L2)
+
+
+def test_a_filter_that_one_store_has_is_still_refused_by_another(tmp_path: Path) -> None:
+    with vector.open(str(tmp_path / "v.db"), {}) as store, vector.open(str(tmp_path / "w.db"), {}) as other:
+        for each in (store, other):
+            each.create("docs", 2)
+        other.capabilities = replace(other.capabilities, filters=frozenset({Operator.EQ}))
+        for _ in range(2):  # a filter is understood once, for all stores
+            assert store.count("docs", "year > 2020 and year < 2022") == 0
+            with pytest.raises(Unsupported, match="has no filter and, gt, lt"):
+                other.count("docs", "year > 2020 and year < 2022")
+            with pytest.raises(InvalidInput, match="not understood"):
+                store.count("docs", "year >")
 
 
 def test_a_span_when_traces_are_set_up_and_none_before(

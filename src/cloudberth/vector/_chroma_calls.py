@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -40,10 +40,7 @@ class ChromaCalls(ABC):
 
     @abstractmethod
     def records(self, id: str, what: str, body: Body) -> Any:
-        """what: ``upsert``, ``get``, ``query``, ``delete``. Vectors in the body: as `vectors` makes them."""
-
-    @abstractmethod
-    def vectors(self, given: Sequence[Any]) -> list[Any]: ...
+        """what: ``add``, ``upsert``, ``get``, ``query``, ``delete``."""
 
     @abstractmethod
     def count(self, id: str) -> int: ...
@@ -84,9 +81,6 @@ class ChromaServer(ChromaCalls):
 
     def records(self, id: str, what: str, body: Body) -> Any:
         return self.rest.call("POST", f"{self._at}/{quoted(id)}/{what}", body)
-
-    def vectors(self, given: Sequence[Any]) -> list[Any]:
-        return [vector.tolist() for vector in given]
 
     def count(self, id: str) -> int:
         return int(self.rest.call("GET", f"{self._at}/{quoted(id)}/count"))
@@ -139,15 +133,12 @@ class ChromaFolder(ChromaCalls):
     def records(self, id: str, what: str, body: Body) -> Any:
         from uuid import UUID
 
-        return self._do_internal(f"_{what}", UUID(id), **body)
-
-    def vectors(self, given: Sequence[Any]) -> list[Any]:
-        return list(given)
+        return self._do_internal(f"_{what}", collection_id=UUID(id), **body)
 
     def count(self, id: str) -> int:
         from uuid import UUID
 
-        return int(self._do_internal("_count", UUID(id)))
+        return int(self._do_internal("_count", collection_id=UUID(id)))
 
     def version(self) -> str:
         return str(self._do("get_version"))
@@ -173,13 +164,11 @@ class ChromaFolder(ChromaCalls):
         except Exception as error:
             raise _of_library(error) from None
 
-    def _do_internal(self, name: str, *given: Any, **named: Any) -> Any:
+    def _do_internal(self, name: str, **named: Any) -> Any:
         """A call by the id of a collection: what REST has, and chromadb's own Collection does."""
         client = self._client
         try:
-            return getattr(client._server, name)(
-                *given, tenant=client.tenant, database=client.database, **named
-            )
+            return getattr(client._server, name)(tenant=client.tenant, database=client.database, **named)
         except Exception as error:
             raise _of_library(error) from None
 

@@ -178,7 +178,7 @@ class QdrantBackend(OpenableVectorBackend):
         body = {"limit": query.k, "with_payload": True, "params": params}
         if condition is not None:
             body["filter"] = condition
-        vector = query.vector.tolist()
+        vector = self.calls.vector(query.vector)
         if self._is_new():
             points = self.calls.points(collection.name, "query", {"query": vector, **body})["points"]
         else:

@@ -5,12 +5,15 @@ from __future__ import annotations
 import threading
 from abc import ABC, abstractmethod
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from cloudberth.errors import BackendError, InvalidInput, Kind, Mismatch, NotFound, PreconditionFailed
 from cloudberth.extras import late_import
 from cloudberth.vector._own_folder import OwnFolder
 from cloudberth.vector._rest import Rest, quoted
+
+if TYPE_CHECKING:
+    from cloudberth.vector.contract import Vector
 
 Body = dict[str, Any]
 
@@ -46,6 +49,10 @@ class QdrantCalls(ABC):
     @abstractmethod
     def points(self, name: str, what: str, body: Body) -> Any:
         """what: ``get``, ``scroll``, ``query``, ``search`` or ``count``."""
+
+    def vector(self, given: Vector) -> Any:
+        """A vector to search with, as the body of a `query` or `search` has it."""
+        return given.tolist()
 
     @abstractmethod
     def version(self) -> str: ...
@@ -172,6 +179,10 @@ class QdrantFolder(QdrantCalls):
     def points(self, name: str, what: str, body: Body) -> Any:
         with self._lock:
             return getattr(self, f"_{what}")(self._known(name), name, body)
+
+    def vector(self, given: Vector) -> Any:
+        # An array in the library's own form: a list it would check and copy number by number.
+        return self._models.NearestQuery.model_construct(nearest=given)
 
     def version(self) -> str:
         # Kept: it is asked for with every search, and reading it from the disk takes longer than the search.

@@ -50,8 +50,10 @@ def record_of(found: Mapping[str, Any], *, vectors: bool = False) -> Record:
     """A point as a record."""
     payload = found.get("payload") or {}
     ours = payload.get(OURS) or {}
-    metadata = {**(payload.get(METADATA) or {}), **(ours.get("nested") or {})}
-    metadata = {name: value for name, value in metadata.items() if value is not None}
+    written = payload.get(METADATA) or {}
+    if nested := ours.get("nested"):
+        written = {**written, **nested}
+    metadata = {name: value for name, value in written.items() if value is not None}
     vector = _vector(found.get("vector"), ours.get("length")) if vectors else None
     return Record(str(found["id"]), vector, payload.get(CONTENT) or "", metadata)
 

@@ -84,7 +84,7 @@ class Chroma(OpenableVectorBackend):
     def __init__(self, calls: ChromaCalls, place: str, *, processes: bool) -> None:
         self.calls = calls
         self.place = place
-        self.capabilities = _with_processes(Chroma.capabilities, processes)
+        self.capabilities = Chroma.capabilities if processes else _of_folder(Chroma.capabilities)
         self._ids: dict[str, str] = {}
         self._spaces: dict[str, Metric] = {}
         self._snapshots = Snapshots()
@@ -144,15 +144,18 @@ class Chroma(OpenableVectorBackend):
 
     def upsert(self, collection: Collection, records: Sequence[Record]) -> None:
         ids = [record.id for record in records]
-        before = self._call(collection.name, "get", {"ids": ids, "include": ["metadatas"]})
-        old = dict(zip(before["ids"], before["metadatas"] or (), strict=True))
+        # Chroma keeps what the metadata of a record had before, so what is gone has to be told.
+        there = self._call(collection.name, "get", {"ids": ids, "include": []})["ids"]
+        before = self._metadata(collection.name, there) if there else {}
         body = {
             "ids": ids,
-            "embeddings": self.calls.vectors([record.vector for record in records]),
+            # Lists also in this process: the engine reads an array number by number, in twice the time.
+            "embeddings": [record.vector.tolist() for record in records if record.vector is not None],
             "documents": [record.text for record in records],
-            "metadatas": [rows.flat(record.metadata, old.get(record.id)) for record in records],
+            "metadatas": [rows.flat(record.metadata, before.get(record.id)) for record in records],
         }
-        self._call(collection.name, "upsert", body)
+        # Where another writes one of them between, `add` leaves that one: as if it had come after us.
+        self._call(collection.name, "upsert" if there else "add", body)
         self._snapshots.forget(collection.name)
 
     def get(self, collection: Collection, ids: Sequence[str], *, vectors: bool) -> list[Record]:
@@ -192,7 +195,7 @@ class Chroma(OpenableVectorBackend):
 
     def search_dense(self, collection: Collection, query: DenseQuery) -> list[Hit]:
         body: dict[str, Any] = {
-            "query_embeddings": self.calls.vectors([query.vector]),
+            "query_embeddings": [query.vector.tolist()],
             # The index looks at as many candidates as there are results, if these are more than `ef_search`.
             "n_results": query.k if query.effort is Effort.NORMAL else min(10_000, max(400, 4 * query.k)),
             "include": ["documents", "metadatas", "distances"],
@@ -243,9 +246,13 @@ class Chroma(OpenableVectorBackend):
             return dict.fromkeys(self._call(name, "get", body)["ids"])
         found: dict[str, Any] = {}
         for batch in _batches(sorted(self._all(name, where, [])), self.capabilities.batch):
-            page = self._call(name, "get", {"ids": batch, "include": include})
-            found.update(zip(page["ids"], page["metadatas"], strict=True))
+            found.update(self._metadata(name, batch))
         return found
+
+    def _metadata(self, name: str, ids: list[str]) -> dict[str, Any]:
+        """Metadata as Chroma has it, by id."""
+        page = self._call(name, "get", {"ids": ids, "include": ["metadatas"]})
+        return dict(zip(page["ids"], page["metadatas"], strict=True))
 
     def _records(self, name: str, ids: list[str], *, vectors: bool) -> list[Record]:
         include = ["documents", "metadatas", *(["embeddings"] if vectors else [])]
@@ -273,10 +280,11 @@ class Chroma(OpenableVectorBackend):
         return call(self._ids[name])
 
 
-def _with_processes(capabilities: Capabilities, processes: bool) -> Capabilities:
+def _of_folder(capabilities: Capabilities) -> Capabilities:
+    """For one process; without requests, whose size a server limits, more are written at once."""
     from dataclasses import replace
 
-    return replace(capabilities, processes=processes)
+    return replace(capabilities, processes=False, batch=1000)
 
 
 def _server(settings: ChromaSettings, options: Options) -> ChromaServer:

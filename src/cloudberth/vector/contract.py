@@ -21,6 +21,7 @@ import json
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from dataclasses import fields as dataclass_fields
 from enum import Enum, StrEnum
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeAlias
 
@@ -128,7 +129,7 @@ class Collection:
             return replace(self, dify=True)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, init=False)
 class Record:
     """One record. vector: float32, shape (dimension,); None where it was not asked for.
 
@@ -140,8 +141,22 @@ class Record:
     text: str = ""
     metadata: Mapping[str, Any] = field(default_factory=dict)
 
+    # By hand, as of `Hit`: a search makes twenty of each, and that of a frozen dataclass takes twice as long.
+    def __init__(
+        self,
+        id: str,
+        vector: Vector | None = None,
+        text: str = "",
+        metadata: Mapping[str, Any] | None = None,
+    ) -> None:
+        set_id, set_vector, set_text, set_metadata = _SETTERS_OF_RECORD
+        set_id(self, id)
+        set_vector(self, vector)
+        set_text(self, text)
+        set_metadata(self, {} if metadata is None else metadata)
 
-@dataclass(frozen=True, slots=True)
+
+@dataclass(frozen=True, slots=True, init=False)
 class Hit:
     """One record that a search found. score: larger is better, on the scale of scores.py.
 
@@ -156,9 +171,35 @@ class Hit:
     dense: float | None = None
     text: float | None = None
 
+    def __init__(
+        self,
+        record: Record,
+        raw: float,
+        score: float = 0.0,
+        source: Literal["dense", "text", "fused"] = "dense",
+        dense: float | None = None,
+        text: float | None = None,
+    ) -> None:
+        set_record, set_raw, set_score, set_source, set_dense, set_text = _SETTERS_OF_HIT
+        set_record(self, record)
+        set_raw(self, raw)
+        set_score(self, score)
+        set_source(self, source)
+        set_dense(self, dense)
+        set_text(self, text)
+
     @property
     def id(self) -> str:
         return self.record.id
+
+
+def _setters(kind: type) -> tuple[Any, ...]:
+    """Of the fields, past what makes them read-only."""
+    return tuple(getattr(kind, each.name).__set__ for each in dataclass_fields(kind))
+
+
+_SETTERS_OF_RECORD = _setters(Record)
+_SETTERS_OF_HIT = _setters(Hit)
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import json
 import uuid
-from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
 
 from cloudberth.errors import InvalidInput
 from cloudberth.vector.contract import DOC_ID, Capabilities, Record
@@ -45,16 +43,12 @@ def written(record: Record, capabilities: Capabilities) -> Record:
 
 def found(record: Record) -> Record:
     """A record as an application sees it: its own id, which no longer stands in the metadata too."""
-    id = record.metadata.get(DOC_ID)
+    # Once for every hit of a search: nothing is called here that need not be.
+    own = dict(record.metadata)
+    id = own.pop(DOC_ID, None)
     if not isinstance(id, str) or not id:
         return record
-    return Record(id, record.vector, record.text, without_doc_id(record.metadata))
-
-
-def without_doc_id(metadata: Mapping[str, Any]) -> dict[str, Any]:
-    own = dict(metadata)
-    own.pop(DOC_ID, None)
-    return own
+    return Record(id, record.vector, record.text, own)
 
 
 def _check_metadata(record: Record) -> None:

@@ -6,7 +6,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
@@ -44,7 +44,8 @@ class Metrics:
         with self.lock:
             self.calls[operation] += 1
             self.seconds[operation] = self.seconds.get(operation, 0.0) + seconds
-            self.failures[operation] += failed
+            if failed or operation not in self.failures:
+                self.failures[operation] += failed
 
     def prometheus(self, labels: str = "") -> str:
         """The sums in the text format of Prometheus. labels: ``type="pgvector"``."""
@@ -145,8 +146,12 @@ class Layered:
         began = time.perf_counter()
         failed = True
         try:
-            with self._span(operation, name):
+            tracer = spans.tracer("cloudberth.vector")
+            if tracer is None:
                 result = self.policy.run(once, failed=lambda *_: self._retried(operation))
+            else:
+                with self._span(tracer, operation, name):
+                    result = self.policy.run(once, failed=lambda *_: self._retried(operation))
             failed = False
             return result
         except BackendError as error:
@@ -165,10 +170,8 @@ class Layered:
             error.where = f"{self.backend.place} {name}".strip()
             error.args = (f"{error.where}: {error.what}",)
 
-    def _span(self, operation: str, name: str) -> AbstractContextManager[Any]:
-        """An OpenTelemetry span when the application has set OpenTelemetry up."""
-        if (tracer := spans.tracer("cloudberth.vector")) is None:
-            return nullcontext()
+    def _span(self, tracer: Any, operation: str, name: str) -> AbstractContextManager[Any]:
+        """An OpenTelemetry span; only when the application has set OpenTelemetry up."""
         span: AbstractContextManager[Any] = tracer.start_as_current_span(
             f"vector {operation}",
             attributes={

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import re
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import lru_cache
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Self
 
@@ -42,6 +44,8 @@ _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,119}")
 _MOST_HITS = 10_000
 # Seconds that what a collection is (dimension, metric, model) is remembered.
 _REMEMBERED = 60.0
+# Characters of a filter up to which it is understood once and remembered: programs repeat theirs.
+_SHORT_FILTER = 500
 # A filtered search that a store cannot do exactly is done here, over at most so many records.
 _COMPARED_HERE = 50_000
 
@@ -252,15 +256,16 @@ class VectorStore:
         self._check_model(collection, model)
         if threshold is not None and collection.metric is Metric.INNER:
             raise InvalidInput("inner products have no scale for a threshold", where="threshold")
-        query = DenseQuery(
-            self._vector(collection, vector, "query"), self._k(k), self._filter(filter), Effort.NORMAL
-        )
-        with self._fresh(collection):
+        query = DenseQuery(self._vector(collection, vector, "query"), self._k(k), self._filter(filter))
+        try:
             hits = self._exactly(collection, query) if exact else self._complete(collection, query)
+        except (NotFound, Mismatch):
+            self._known.pop(collection.name, None)
+            raise
         # Built anew, not by `replace`, which takes three times as long: this is done for every hit.
         metric = collection.metric
         scored = [Hit(identity.found(hit.record), hit.raw, dense_score(metric, hit.raw)) for hit in hits]
-        return [hit for hit in scored if threshold is None or hit.score >= threshold]
+        return scored if threshold is None else [hit for hit in scored if hit.score >= threshold]
 
     def search_text(
         self,
@@ -343,6 +348,9 @@ class VectorStore:
         return nearest(records, collection.metric, query.vector, query.k)
 
     def _collection(self, name: str) -> Collection:
+        known = self._known.get(name)  # by valid names only
+        if known is not None and time.monotonic() - known[1] < _REMEMBERED:
+            return known[0]
         name = self._name(name)
         found, since = self._known.get(name, (None, 0.0))
         if found is None or time.monotonic() - since > _REMEMBERED:
@@ -405,26 +413,35 @@ class VectorStore:
         """float32, contiguous, of the right dimension; finite, and not zero where an angle is measured."""
         import numpy
 
-        try:
-            vector = numpy.ascontiguousarray(given, dtype=numpy.float32)
-        except (TypeError, ValueError):
-            raise InvalidInput("a vector is a list of numbers", where=where) from None
+        vector: Vector
+        if type(given) is numpy.ndarray and given.dtype == numpy.float32 and given.flags.c_contiguous:
+            vector = given
+        else:
+            try:
+                vector = numpy.ascontiguousarray(given, dtype=numpy.float32)
+            except (TypeError, ValueError):
+                raise InvalidInput("a vector is a list of numbers", where=where) from None
         if vector.shape != (collection.dimension,):
             raise Mismatch(
                 f"the vector has the shape {vector.shape}, the collection {collection.dimension} dimensions",
                 where=f"{collection.name}: {where}",
             )
-        length = float(numpy.dot(vector, vector))
-        if not numpy.isfinite(length):
+        length = float(vector.dot(vector))
+        if not math.isfinite(length):
             raise InvalidInput("the vector has numbers that are not finite, or too large", where=where)
         if length == 0 and collection.metric is Metric.COSINE:
             raise InvalidInput("a vector of zeros has no direction", where=where, hint="no cosine is defined")
         return vector
 
     def _filter(self, given: FilterLike) -> Filter | None:
-        found = filters.parse(given)
+        if given is None:
+            return None
+        if isinstance(given, str) and len(given) <= _SHORT_FILTER:
+            found, used = _understood(given)
+        else:
+            found, used = _parsed(given)
         if found is not None:
-            missing = filters.operators(found) - self.capabilities.filters
+            missing = used - self.capabilities.filters
             if missing:
                 raise Unsupported(
                     f"{self.backend.id} has no filter {', '.join(sorted(missing))}", where=self.backend.place
@@ -456,3 +473,14 @@ class VectorStore:
         if not 1 <= k <= _MOST_HITS:
             raise InvalidInput(f"k is 1 to {_MOST_HITS}, not {k}", where="k")
         return k
+
+
+def _parsed(given: FilterLike) -> tuple[Filter | None, frozenset[filters.Operator]]:
+    """A checked filter and its operators."""
+    found = filters.parse(given)
+    return found, frozenset() if found is None else filters.operators(found)
+
+
+@lru_cache(maxsize=256)
+def _understood(text: str) -> tuple[Filter | None, frozenset[filters.Operator]]:
+    return _parsed(text)

@@ -75,6 +75,21 @@ def test_dify_reads_what_we_write(tmp_path: Path) -> None:
     client.close()
 
 
+def test_a_batch_of_known_and_new_records_is_written_whole(tmp_path: Path) -> None:
+    with vector.open(f"chroma://{tmp_path}/c", {}) as store:
+        store.create("mixed", 2)
+        store.upsert("mixed", [record("known", [1, 0], "old", {"a": 1, "b": [1]})])
+        store.upsert(
+            "mixed", [record("new", [1, 1], "first", {"c": 2}), record("known", [0, 1], "second", {"a": 3})]
+        )
+        known, new = store.get("mixed", ["known", "new"], vectors=True)
+        assert (known.text, known.metadata) == ("second", {"a": 3})
+        assert (new.text, new.metadata) == ("first", {"c": 2})
+        assert known.vector is not None
+        assert known.vector.tolist() == [0, 1]
+        assert store.count("mixed", "not exists(b)") == 2
+
+
 def test_names_that_chroma_does_not_take_work(tmp_path: Path) -> None:
     with vector.open(f"chroma://{tmp_path}/c", {}) as store:
         for name in ("a", "_b", "c_"):

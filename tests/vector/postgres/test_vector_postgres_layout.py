@@ -255,14 +255,14 @@ def _plan(server: postgres.PostgresServer, database: str, sql: str) -> str:
 def test_searches_and_filters_use_their_indexes(server: postgres.PostgresServer, database: str) -> None:
     """With enough rows that a planner who may choose does choose them."""
     made = numpy.random.default_rng(3).standard_normal((3000, 3)).astype(numpy.float32)
-    fields = {"group": FieldType.KEYWORD, "year": FieldType.INTEGER}
+    fields = {"group": FieldType.KEYWORD, "year": FieldType.INTEGER, "tens": FieldType.NUMBER}
     with _pgvector(server, database) as store:
         store.create("plans", 3, fields=fields, index=Index(links=4, construction=20))
         with store.bulk("plans"):
             store.upsert(
                 "plans",
                 [
-                    Record(str(at), row, f"word{at}", {"group": f"g{at}", "year": at})
+                    Record(str(at), row, f"word{at}", {"group": f"g{at}", "year": at, "tens": at % 10})
                     for at, row in enumerate(made)
                 ],
             )
@@ -278,9 +278,20 @@ def test_searches_and_filters_use_their_indexes(server: postgres.PostgresServer,
             f"SELECT id FROM {table} WHERE jsonb_typeof(meta -> 'year'::text) = 'number' "
             "AND (meta -> 'year'::text) >= '2990'::jsonb",
         )
+        some = _plan(
+            server,
+            database,
+            f"SELECT id FROM {table} WHERE jsonb_typeof(meta -> 'tens'::text) = 'number' "
+            "AND (meta -> 'tens'::text) = '3'::jsonb",
+        )
+        assert "rows=300 " in some, "the planner knows how many there are"
+        assert [
+            hit.record.metadata["tens"] for hit in store.search("plans", [1, 0, 0], 5, filter="tens == 3")
+        ] == [3] * 5
+        assert store.count("plans", "tens == 3 or tens in [4, 5] or tens == '6'") == 900
         words = _plan(server, database, f"SELECT id FROM {table} WHERE words @@ '''word9'''::tsquery")
         wordless = _plan(server, database, f"SELECT id FROM {table} WHERE words IS NULL AND text ~ 'x'")
-        for plan in (keyword, year, words, wordless):
+        for plan in (keyword, year, some, words, wordless):
             assert "Seq Scan" not in plan, plan
 
 

@@ -56,11 +56,12 @@ class LocalDatabase:
         """A connection; each statement stands alone. Raises typed errors."""
         connection = self._take()
         try:
-            with _translated(self.path):
-                yield connection
-        except BaseException:
+            yield connection
+        except BaseException as error:
             connection.close()
-            raise
+            if (found := _as_ours(error, str(self.path))) is None:
+                raise
+            raise found from None
         self._give(connection)
 
     @contextmanager
@@ -99,20 +100,23 @@ class LocalDatabase:
         connection.close()
 
     def _connect(self) -> sqlite3.Connection:
-        with _translated(self.path):
+        connection = None
+        try:
             self._make_private()
             connection = sqlite3.connect(
                 self.path, timeout=_WAIT, isolation_level=None, check_same_thread=False
             )
-            try:
-                if not self._ready:
-                    self._prepare(connection)
-                connection.execute("PRAGMA synchronous = NORMAL")
-                connection.execute("PRAGMA cache_size = -8192")
-            except BaseException:
-                connection.close()
-                raise
+            if not self._ready:
+                self._prepare(connection)
+            connection.execute("PRAGMA synchronous = NORMAL")
+            connection.execute("PRAGMA cache_size = -8192")
             return connection
+        except BaseException as error:
+            if connection is not None:
+                connection.close()
+            if (found := _as_ours(error, str(self.path))) is None:
+                raise
+            raise found from None
 
     def _make_private(self) -> None:
         """The file, readable by its owner only, as it holds what documents say."""
@@ -134,31 +138,31 @@ class LocalDatabase:
         self._ready = True
 
 
-@contextmanager
-def _translated(path: Path) -> Iterator[None]:
-    """SQLite's errors as ours."""
-    where = str(path)
-    try:
-        yield
-    except CloudberthError:  # some are also errors of files
-        raise
-    except sqlite3.DatabaseError as error:
-        said = str(error)
-        name = getattr(error, "sqlite_errorname", "")
-        if name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
-            raise Unavailable("another process writes for too long", where=where) from None
-        if name.startswith(("SQLITE_READONLY", "SQLITE_PERM", "SQLITE_AUTH")):
-            raise PermissionDenied("the file cannot be written", where=where) from None
-        if name.startswith("SQLITE_NOTADB"):
-            raise InvalidInput("is no database", where=where, hint="give another file") from None
-        if name.startswith("SQLITE_FULL"):
-            raise BackendError("the disk is full", kind=Kind.UNAVAILABLE, where=where) from None
-        if name.startswith("SQLITE_CORRUPT"):
-            raise BackendError(
-                "the file is damaged", kind=Kind.CORRUPT, where=where, hint="restore it, or index again"
-            ) from None
-        raise BackendError(f"SQLite says: {said}", kind=Kind.UNEXPECTED, where=where) from None
-    except PermissionError:
-        raise PermissionDenied("the file cannot be opened", where=where) from None
-    except (FileNotFoundError, NotADirectoryError, IsADirectoryError, FileExistsError) as error:
-        raise InvalidInput(f"cannot be used: {error.strerror}", where=where) from None
+def _as_ours(error: BaseException, where: str) -> CloudberthError | None:
+    """SQLite's errors and those of files as ours; None for what is of another kind, or ours already."""
+    if isinstance(error, CloudberthError):  # some are also errors of files
+        return None
+    if isinstance(error, sqlite3.DatabaseError):
+        return _of_sqlite(error, where)
+    if isinstance(error, PermissionError):
+        return PermissionDenied("the file cannot be opened", where=where)
+    if isinstance(error, FileNotFoundError | NotADirectoryError | IsADirectoryError | FileExistsError):
+        return InvalidInput(f"cannot be used: {error.strerror}", where=where)
+    return None
+
+
+def _of_sqlite(error: sqlite3.DatabaseError, where: str) -> CloudberthError:
+    name = getattr(error, "sqlite_errorname", "")
+    if name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
+        return Unavailable("another process writes for too long", where=where)
+    if name.startswith(("SQLITE_READONLY", "SQLITE_PERM", "SQLITE_AUTH")):
+        return PermissionDenied("the file cannot be written", where=where)
+    if name.startswith("SQLITE_NOTADB"):
+        return InvalidInput("is no database", where=where, hint="give another file")
+    if name.startswith("SQLITE_FULL"):
+        return BackendError("the disk is full", kind=Kind.UNAVAILABLE, where=where)
+    if name.startswith("SQLITE_CORRUPT"):
+        return BackendError(
+            "the file is damaged", kind=Kind.CORRUPT, where=where, hint="restore it, or index again"
+        )
+    return BackendError(f"SQLite says: {error}", kind=Kind.UNEXPECTED, where=where)

@@ -36,6 +36,14 @@ def compiled(filter: Filter, collection: int) -> tuple[str, list[Any]]:
     raise TypeError(f"{filter!r} is no filter")
 
 
+def keys_of(filter: Filter, collection: int) -> tuple[str, list[Any]] | None:
+    """A query for the keys themselves, ascending for one value, where no record has to be looked at."""
+    if not isinstance(filter, Compare) or filter.operator in {Operator.NE, Operator.NIN}:
+        return None
+    text, values = _facts(filter, collection)
+    return (text, values) if text else None
+
+
 def _joined(parts: Iterable[Filter], word: str, empty: str, collection: int) -> tuple[str, list[Any]]:
     compiled_parts = [compiled(part, collection) for part in parts]
     if not compiled_parts:
@@ -46,19 +54,25 @@ def _joined(parts: Iterable[Filter], word: str, empty: str, collection: int) -> 
 
 def _member(compare: Compare, collection: int) -> tuple[str, list[Any]]:
     """``key IN (…)`` of the records whose field compares so; of NE and NIN, without the "not"."""
+    text, values = _facts(compare, collection)
+    return (f"records.key IN ({text})" if text else "0"), values
+
+
+def _facts(compare: Compare, collection: int) -> tuple[str, list[Any]]:
+    """The query for those keys, each once; empty where there can be none."""
     field = "SELECT key FROM facts WHERE field = (SELECT field FROM fields WHERE collection = ? AND name = ?)"
     named: list[Any] = [collection, compare.field]
     if compare.operator is Operator.EXISTS:
-        return f"records.key IN ({field})", named
+        return field, named
     if compare.operator in SIGNS:
         value = compare.values[0]
         text = f"{field} AND kind = ? AND value {SIGNS[compare.operator]} ?"
-        return f"records.key IN ({text})", [*named, _KINDS[kind_of(value)], value]
+        return text, [*named, _KINDS[kind_of(value)], value]
     texts, values = [], []
     for kind, group in _by_kind(compare.values).items():
         texts.append(f"{field} AND kind = ? AND value IN ({', '.join('?' * len(group))})")
         values += [*named, kind, *group]
-    return (f"records.key IN ({' UNION ALL '.join(texts)})" if texts else "0"), values
+    return " UNION ALL ".join(texts), values
 
 
 def _by_kind(values: Iterable[Scalar]) -> dict[int, list[Scalar]]:

@@ -6,25 +6,29 @@ a search works with is a snapshot; later rows are written behind its end, so it 
 
 from __future__ import annotations
 
+import math
 import sqlite3
 import threading
 from collections import OrderedDict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from cloudberth.errors import NotFound
 from cloudberth.vector.contract import Metric
 
 if TYPE_CHECKING:
     import numpy
     from numpy.typing import NDArray
 
-    from cloudberth.vector.contract import Vector
+    from cloudberth.vector.contract import Collection, Vector
 
     Floats = NDArray[numpy.float32]
     Keys = NDArray[numpy.int64]
 
 # Share of rows that are gone at which a matrix is made anew.
 _MOST_GONE = 0.2
+# Share of rows up to which picking them out, which copies them, is faster than measuring all.
+_MOST_PICKED = 0.3
 _PAGE = 20_000
 
 
@@ -54,19 +58,18 @@ class Matrices:
         self._locks: dict[int, threading.Lock] = {}
 
     def current(
-        self, connection: sqlite3.Connection, collection: int, dimension: int, metric: Metric
+        self, connection: sqlite3.Connection, number: int, state: tuple[int, int], collection: Collection
     ) -> Snapshot:
-        """The vectors as they are now."""
-        with self._lock:
-            known = self._kept.get(collection)
-            lock = self._locks.setdefault(collection, threading.Lock())
-        epoch, change = _state(connection, collection)
-        if known is not None and (known.epoch, known.change) == (epoch, change):
+        """The vectors as they were when the state was read, or later. number, state: see `state_of`."""
+        known = self._kept.get(number)
+        if known is not None and (known.epoch, known.change) == state:
             return known
+        with self._lock:
+            lock = self._locks.setdefault(number, threading.Lock())
         with lock:
-            known = self._kept.get(collection)
-            made = _refreshed(connection, collection, dimension, metric, known)
-            self._keep(collection, made)
+            known = self._kept.get(number)
+            made = _refreshed(connection, number, collection.dimension, collection.metric, known)
+            self._keep(number, made)
             return made
 
     def forget(self, collection: int) -> None:
@@ -79,6 +82,16 @@ class Matrices:
             self._kept.move_to_end(collection)
             while len(self._kept) > 1 and sum(each.bytes for each in self._kept.values()) > self.budget:
                 self._kept.popitem(last=False)
+
+
+def state_of(connection: sqlite3.Connection, name: str) -> tuple[int, tuple[int, int]]:
+    """The number of a collection, and its state: another one whenever something in it changed."""
+    found = connection.execute(
+        "SELECT number, epoch, change FROM collections WHERE name = ?", (name,)
+    ).fetchone()
+    if found is None:
+        raise NotFound("there is no such collection")
+    return found[0], (found[1], found[2])
 
 
 def _state(connection: sqlite3.Connection, collection: int) -> tuple[int, int]:
@@ -200,18 +213,28 @@ def nearest_keys(
 
     if metric is Metric.COSINE:
         query = query / numpy.float32(numpy.linalg.norm(query))
-    places = None if only is None else numpy.setdiff1d(_places(snapshot.keys, only), snapshot.gone)
-    rows = snapshot.rows if places is None else snapshot.rows[places]
-    if not len(rows):
+    places = None if only is None else _places(snapshot.keys, only)
+    if places is not None:
+        places.sort()  # of equals the older one is first
+        if len(snapshot.gone):
+            places = numpy.setdiff1d(places, snapshot.gone)
+    if not len(snapshot.rows if places is None else places):
         return []
-    near = _measured(metric, rows, query)
+    if places is None:
+        near = _measured(metric, snapshot.rows, query)
+    elif len(places) > _MOST_PICKED * len(snapshot.rows):
+        near = _measured(metric, snapshot.rows, query)[places]
+    else:
+        near = _measured(metric, snapshot.rows[places], query)
     if places is None and len(snapshot.gone):
         near[snapshot.gone] = -numpy.inf
     best = _best(near, k)
     keys = snapshot.keys[best if places is None else places[best]]
-    found = [(int(key), float(value)) for key, value in zip(keys, near[best], strict=True)]
-    sign = -1.0 if metric is Metric.L2 else 1.0
-    return [(key, sign * value) for key, value in found if numpy.isfinite(value)]
+    measured = near[best]
+    if metric is Metric.L2:
+        measured = -measured
+    found = zip(keys.tolist(), measured.tolist(), strict=True)
+    return [(key, value) for key, value in found if math.isfinite(value)]
 
 
 def _measured(metric: Metric, rows: Floats, query: Vector) -> Floats:

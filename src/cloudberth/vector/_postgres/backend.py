@@ -7,19 +7,21 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
-from cloudberth.errors import (
-    BackendError,
-    InvalidInput,
-    Kind,
-    NotFound,
-    PreconditionFailed,
-    Unsupported,
-)
+from cloudberth.errors import BackendError, InvalidInput, Kind, NotFound, PreconditionFailed, Unsupported
 from cloudberth.vector._postgres import catalog, vectors, words
 from cloudberth.vector._postgres.catalog import Facts, Table
-from cloudberth.vector._postgres.connecting import Pool, checked_cursor, driver, opened, tell, translated
+from cloudberth.vector._postgres.connecting import (
+    Pool,
+    checked_cursor,
+    driver,
+    meant,
+    opened,
+    tell,
+    tell_local,
+)
 from cloudberth.vector._postgres.dialect import Dialect
 from cloudberth.vector._postgres.settings import PostgresSettings
 from cloudberth.vector._postgres.statements import Statements
@@ -50,6 +52,8 @@ _FEW = 10_000
 _REMEMBERED = 60.0
 # Of the memory for building an index: its least and its most.
 _BUILD_MEGABYTES = (64, 1024)
+# Rows of an answer up to which a cursor keeps them until the next one.
+_KEPT_ROWS = 100
 _NO_SHARED_MEMORY = {"53100", "53200"}
 
 
@@ -68,6 +72,7 @@ class PostgresBackend(OpenableVectorBackend):
         self._statements = Statements(self.dialect, schema, settings.vendor_ddl)
         self.place = settings.place(self.id.replace("_", "-"))
         self._pool = Pool(self._open, min(settings.max_connection, options.connections), options.timeout)
+        self._nearest = lru_cache(maxsize=256)(self._statements.nearest)
         self._facts: Facts | None = None
         self._tables: dict[str, tuple[Table, float]] = {}
         self._guard = threading.Lock()
@@ -86,7 +91,11 @@ class PostgresBackend(OpenableVectorBackend):
         self._forget(collection.name)
         with self._connection() as connection:
             self._prepare(connection)
-            statements = [*self._statements.create(collection), *self._ann(collection)]
+            statements = [
+                *self._statements.create(collection),
+                *self._statistics(connection, collection),
+                *self._ann(collection),
+            ]
             try:
                 if self.transactional:
                     with connection.transaction():
@@ -151,18 +160,18 @@ class PostgresBackend(OpenableVectorBackend):
         return self._changed(self._statements.delete(collection.name, where), values)
 
     def delete_where(self, collection: Collection, filter: Filter) -> int:
-        where, values = self._statements.filtered(filter)
+        where, values = self._statements.filtered(filter, collection)
         return self._changed(self._statements.delete(collection.name, where), values)
 
     def count(self, collection: Collection, filter: Filter | None) -> int:
-        condition, values = self._statements.filtered(filter)
+        condition, values = self._statements.filtered(filter, collection)
         sql = self._statements.count(collection.name, self._statements.where(condition))
         return int(self._rows_of(sql, values)[0][0])
 
     def scan(
         self, collection: Collection, *, filter: Filter | None, after: str | None, limit: int, vectors: bool
     ) -> Page:
-        condition, values = self._statements.filtered(filter)
+        condition, values = self._statements.filtered(filter, collection)
         since = ""
         if checked_cursor(after) is not None:
             since, values = self._statements.after(), [*values, after]
@@ -179,29 +188,26 @@ class PostgresBackend(OpenableVectorBackend):
 
     def search_dense(self, collection: Collection, query: DenseQuery) -> list[Hit]:
         exact = query.effort is Effort.EXACT
-        half = not exact and self._halves(collection)
-        condition, values = self._statements.filtered(query.filter)
-        with self._connection() as connection, self._searching(connection, collection, query):
+        half = 0 if exact else self._halves(collection)
+        condition, values = self._statements.filtered(query.filter, collection)
+        with self._connection() as connection:
+            if self.dialect.extension and self._facts is None:
+                self._looked_up(connection)
             placeholder, sent = self._one(connection, query.vector)
-            sql = self._statements.nearest(
-                collection,
-                placeholder,
-                self._statements.where(condition),
-                query.k,
-                exact=exact,
-                half=half,
+            sql = self._nearest(
+                collection.name, collection.metric, placeholder, condition, query.k, exact=exact, half=half
             )
             # In the order of the placeholders: the distance, the filter, then every order.
-            bound = [sent, *values, *([sent] if half or exact else [])]
-            rows = self._fetched(connection, sql, bound, prepare=not values)
+            bound = [sent, *values, sent] if half or exact else [sent, *values]
+            rows = self._found(connection, self._search_settings(collection, query), sql, bound, not values)
         raw = self.dialect.distances[collection.metric].raw
-        return [Hit(_record(*row[:3]), raw(row[3])) for row in rows]
+        return [Hit(_record(id, text, meta), raw(distance)) for id, text, meta, distance in rows]
 
     def search_text(self, collection: Collection, query: TextQuery) -> list[Hit]:
         found = words.query_tokens(query.text)
         if not found:
             return []
-        condition, values = self._statements.filtered(query.filter)
+        condition, values = self._statements.filtered(query.filter, collection)
         parts = [words.pattern(token) for token in found]
         if self._table(collection.name).words:
             asked = words.tsquery(found)
@@ -235,6 +241,8 @@ class PostgresBackend(OpenableVectorBackend):
             try:
                 for statement in self._ann(collection) if missing else []:
                     self._build(connection, collection, statement)
+                for statement in self._statistics(connection, collection):
+                    connection.execute(statement)
                 connection.execute(f"ANALYZE {self._statements.table(collection.name)}")
             finally:
                 connection.limit = limit
@@ -301,6 +309,11 @@ class PostgresBackend(OpenableVectorBackend):
         statement = self._statements.ann(collection)
         return [statement] if statement else []
 
+    def _statistics(self, connection: Connection, collection: Collection) -> list[str]:
+        """Of expressions; PostgreSQL has them from version 14 on."""
+        known = connection.info.server_version >= 140_000
+        return self._statements.statistics(collection) if known else []
+
     def _search_settings(self, collection: Collection, query: DenseQuery) -> dict[str, str]:
         """Settings of the session for one search."""
         name, most = self.dialect.search, self.dialect.most_candidates
@@ -329,32 +342,39 @@ class PostgresBackend(OpenableVectorBackend):
 
     @contextmanager
     def _connection(self) -> Iterator[Connection]:
+        """A connection, and the driver's errors as ours. One step, not several: every search takes it."""
         try:
-            with translated(self.id, self._pool, self._options.timeout), self._pool.lend() as connection:
+            connection = self._pool.borrow()
+            sound = False
+            try:
                 yield connection
-        except NotFound:
-            self._tables.clear()
-            raise
+                sound = True
+            finally:
+                self._pool.give_back(connection, sound=sound)
         except UnicodeEncodeError as error:
             raise InvalidInput(f"a text is no valid Unicode: {error.reason}", where=self.place) from None
+        except Exception as error:
+            found = meant(error, self.id, self._pool, self._options.timeout)
+            if isinstance(found, NotFound):
+                self._tables.clear()
+            if found is error:
+                raise
+            raise found from None
 
-    @contextmanager
-    def _searching(self, connection: Connection, collection: Collection, query: DenseQuery) -> Iterator[None]:
-        """With the settings that a search wants; those the session has already are not sent again."""
-        if self.dialect.extension:
-            self._looked_up(connection)
-        wanted = self._search_settings(collection, query)
+    def _found(
+        self, connection: Connection, wanted: dict[str, str], sql: str, bound: list[Any], prepare: bool
+    ) -> list[Any]:
+        """Rows of a search with the settings that it wants; those the session has are not sent again."""
         if self._settings.pooler and wanted:
             with connection.transaction():
                 for name, value in wanted.items():
                     tell_local(connection, name, value)
-                yield
-            return
+                return self._fetched(connection, sql, bound, prepare=prepare)
         for name, value in wanted.items():
             if connection.told.get(name) != value:
                 tell(connection, f"SET {name} = '{value}'")
                 connection.told[name] = value
-        yield
+        return self._fetched(connection, sql, bound, prepare=prepare)
 
     def _looked_up(self, connection: Connection, *, anew: bool = False) -> Facts:
         if self._facts is None or anew:
@@ -373,12 +393,10 @@ class PostgresBackend(OpenableVectorBackend):
     def _forget(self, name: str) -> None:
         self._tables.pop(name, None)
 
-    def _halves(self, collection: Collection) -> bool:
-        """Whether the index over the vectors is one of half precision."""
-        dialect = self.dialect
-        return bool(
-            dialect.half and collection.dimension > dialect.indexed and self._table(collection.name).half
-        )
+    def _halves(self, collection: Collection) -> int:
+        """The dimension, where the index over the vectors is one of half precision; else 0."""
+        dialect, size = self.dialect, collection.dimension
+        return size if dialect.half and size > dialect.indexed and self._table(collection.name).half else 0
 
     @property
     def _reading(self) -> str:
@@ -446,8 +464,14 @@ class PostgresBackend(OpenableVectorBackend):
         """All rows. prepare: none for filters, whose plan depends on their values."""
         if self._settings.pooler:
             prepare = False
-        with connection.cursor(binary=self.dialect.binary) as cursor:
-            return cursor.execute(sql, values, prepare=prepare).fetchall()
+        # One cursor for all: making one takes longer than what it then does, and it knows the last statement.
+        cursor = connection.reader
+        if cursor is None:
+            cursor = connection.reader = connection.cursor(binary=self.dialect.binary)
+        rows = cursor.execute(sql, values, prepare=prepare).fetchall()
+        if len(rows) > _KEPT_ROWS:
+            connection.reader = None
+        return rows
 
     def _changed(self, sql: str, values: Sequence[Any]) -> int:
         with self._connection() as connection:
@@ -460,11 +484,6 @@ class PostgresBackend(OpenableVectorBackend):
             return _record(id, text, metadata)
         vector = vectors.of_binary(row[3]) if self.dialect.binary else vectors.of_text(row[3])
         return _record(id, text, metadata, vector)
-
-
-def tell_local(connection: Any, name: str, value: str) -> None:
-    """Change a setting until the end of the transaction."""
-    connection.execute("SELECT set_config(%s, %s, true)", [name, value])
 
 
 def _record(id: str, text: str | None, metadata: Any, vector: Vector | None = None) -> Record:

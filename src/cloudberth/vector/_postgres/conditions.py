@@ -7,34 +7,37 @@ true there says so (IS NOT TRUE). A comparison of jsonb with jsonb is one of kin
 from __future__ import annotations
 
 import json
+from collections.abc import Set
 from typing import Any
 
-from cloudberth.vector.filters import ORDERED, SIGNS, And, Compare, Filter, Not, Operator, Or, Scalar
+from cloudberth.vector.filters import ORDERED, SIGNS, And, Compare, Filter, Not, Operator, Or, Scalar, kind_of
 
 
-def condition(filter: Filter, meta: str) -> tuple[str, list[Any]]:
-    """SQL and its values. meta: an expression of type jsonb."""
+def condition(filter: Filter, meta: str, numbers: Set[str] = frozenset()) -> tuple[str, list[Any]]:
+    """SQL and its values. meta: an expression of type jsonb. numbers: fields whose numbers have an index."""
     match filter:
         case And(parts):
-            return _joined(parts, " AND ", "TRUE", meta)
+            return _joined(parts, " AND ", "TRUE", meta, numbers)
         case Or(parts):
-            return _joined(parts, " OR ", "FALSE", meta)
+            return _joined(parts, " OR ", "FALSE", meta, numbers)
         case Not(part):
-            sql, values = condition(part, meta)
+            sql, values = condition(part, meta, numbers)
             return f"({sql}) IS NOT TRUE", values
         case Compare():
-            return _compare(filter, meta)
+            return _compare(filter, meta, numbers)
     raise TypeError(f"{filter!r} is no filter")
 
 
-def _joined(parts: tuple[Filter, ...], sign: str, empty: str, meta: str) -> tuple[str, list[Any]]:
+def _joined(
+    parts: tuple[Filter, ...], sign: str, empty: str, meta: str, numbers: Set[str]
+) -> tuple[str, list[Any]]:
     if not parts:
         return empty, []
-    each = [condition(part, meta) for part in parts]
+    each = [condition(part, meta, numbers) for part in parts]
     return "(" + sign.join(f"({sql})" for sql, _ in each) + ")", [value for _, some in each for value in some]
 
 
-def _compare(filter: Compare, meta: str) -> tuple[str, list[Any]]:
+def _compare(filter: Compare, meta: str, numbers: Set[str]) -> tuple[str, list[Any]]:
     field = f"{meta} -> %s::text"
     name, operator = filter.field, filter.operator
     if operator is Operator.EXISTS:
@@ -48,7 +51,10 @@ def _compare(filter: Compare, meta: str) -> tuple[str, list[Any]]:
         sql = f"({field}) = ANY ((%s::text[])::jsonb[])"
         values = [name, [_json(value) for value in filter.values]]
     if operator in {Operator.NE, Operator.NIN}:
-        sql = f"({sql}) IS NOT TRUE"
+        return f"({sql}) IS NOT TRUE", values
+    if name in numbers and all(kind_of(value) == "number" for value in filter.values):
+        # The index has numbers only: it serves what says so, and only then.
+        return f"jsonb_typeof({field}) = 'number' AND {sql}", [name, *values]
     return sql, values
 
 

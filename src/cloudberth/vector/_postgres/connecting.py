@@ -33,12 +33,13 @@ if TYPE_CHECKING:
     class Connection(psycopg.Connection[Any]):
         """limit: seconds for one answer; None: for ever. told: settings that the session was given.
 
-        taught: numbers of the types whose values it can send.
+        taught: numbers of the types whose values it can send. reader: a cursor that is used again.
         """
 
         limit: float | None
         told: dict[str, str]
         taught: set[int]
+        reader: psycopg.Cursor[Any] | None
 
 
 # Seconds that the server has beyond its own limit to say that it gave up.
@@ -62,6 +63,7 @@ def connection_class(psycopg: Any) -> type[Any]:
 
     class Limited(psycopg.Connection[Any]):  # type: ignore[misc]
         limit: float | None = None
+        reader: Any = None
 
         def wait(self, gen: Any, *args: Any, **named: Any) -> Any:
             if self.limit is not None:
@@ -102,16 +104,28 @@ class Pool:
     @contextmanager
     def lend(self) -> Iterator[Connection]:
         """A connection outside of a transaction. Raises TimedOut when all are busy."""
+        connection = self.borrow()
+        sound = False
+        try:
+            yield connection
+            sound = True
+        finally:
+            self.give_back(connection, sound=sound)
+
+    def borrow(self) -> Connection:
+        """The same, to be given back."""
         if not self._places.acquire(timeout=self._wait):
             raise TimedOut(f"all {self._size} connections were busy for {self._wait:g} s")
         try:
-            connection = self._take()
-            sound = False
-            try:
-                yield connection
-                sound = True
-            finally:
-                self._give(connection, sound)
+            return self._take()
+        except BaseException:
+            self._places.release()
+            raise
+
+    def give_back(self, connection: Connection, *, sound: bool) -> None:
+        """sound: no statement failed on it."""
+        try:
+            self._give(connection, sound)
         finally:
             self._places.release()
 
@@ -205,21 +219,35 @@ def tell(connection: Connection, statement: str) -> bool:
     return True
 
 
+def tell_local(connection: Any, name: str, value: str) -> None:
+    """Change a setting until the end of the transaction."""
+    connection.execute("SELECT set_config(%s, %s, true)", [name, value])
+
+
 @contextmanager
 def translated(store: str, pool: Pool | None, timeout: float) -> Iterator[None]:
     """Errors of the driver as ours; after a lost connection the idle ones are closed too."""
-    psycopg = driver(store)
     try:
         yield
-    except NoAnswer:
+    except Exception as error:
+        found = meant(error, store, pool, timeout)
+        if found is error:
+            raise
+        raise found from None
+
+
+def meant(error: Exception, store: str, pool: Pool | None, timeout: float) -> Exception:
+    """What `translated` raises of an error."""
+    if isinstance(error, NoAnswer):
         if pool is not None:
             pool.forget()
-        raise TimedOut(f"no answer in {timeout:g} s") from None
-    except psycopg.Error as error:
-        found = as_ours(error)
-        if isinstance(found, Unavailable) and not isinstance(found, TimedOut) and pool is not None:
-            pool.forget()
-        raise found from None
+        return TimedOut(f"no answer in {timeout:g} s")
+    if not isinstance(error, driver(store).Error):
+        return error
+    found = as_ours(error)
+    if isinstance(found, Unavailable) and not isinstance(found, TimedOut) and pool is not None:
+        pool.forget()
+    return found
 
 
 # SQLSTATE → what it means here. Of a class (two characters) where the state itself is not listed.

@@ -10,9 +10,10 @@ from typing import Any
 from cloudberth.vector._postgres.conditions import condition
 from cloudberth.vector._postgres.dialect import Dialect
 from cloudberth.vector._postgres.naming import cut, index_hash, literal, quoted, table_name
-from cloudberth.vector.contract import DOC_ID, Collection, FieldType
+from cloudberth.vector.contract import DOC_ID, Collection, FieldType, Metric
 from cloudberth.vector.filters import Filter
 
+_NUMBERS = frozenset({FieldType.INTEGER, FieldType.NUMBER})
 Statement = tuple[str, list[Any]]
 # The score of a token that is found in a text which has no tsvector: about what ts_rank gives a word.
 _PART = 0.06
@@ -119,10 +120,27 @@ class Statements:
             value = f"{self.meta} -> {literal(field)}"
             if kind is FieldType.KEYWORD:
                 made.append(f"CREATE INDEX {name} ON {table} USING hash (({value}))")
-            elif kind in {FieldType.INTEGER, FieldType.NUMBER}:
+            elif kind in _NUMBERS:
                 made.append(
                     f"CREATE INDEX {name} ON {table} (({value})) WHERE jsonb_typeof({value}) = 'number'"
                 )
+        return made
+
+    def _numbers(self, collection: Collection) -> frozenset[str]:
+        """Fields whose numbers have an index."""
+        if not self.dialect.fields:
+            return frozenset()
+        return frozenset(field for field, kind in collection.fields.items() if kind in _NUMBERS)
+
+    def statistics(self, collection: Collection) -> list[str]:
+        """How often a number stands in a field, for the planner: it learns that from no partial index."""
+        made: list[str] = []
+        for field in sorted(self._numbers(collection)):
+            value = f"{self.meta} -> {literal(field)}"
+            made.append(
+                f"CREATE STATISTICS IF NOT EXISTS {self._side_index(collection, f'numbers {field}')} "
+                f"ON ({value}), (jsonb_typeof({value})) FROM {self.table(collection.name)}"
+            )
         return made
 
     def ann(self, collection: Collection) -> str:
@@ -200,8 +218,11 @@ class Statements:
         kept = [f"({one})" for one in conditions if one]
         return f" WHERE {' AND '.join(kept)}" if kept else ""
 
-    def filtered(self, filter: Filter | None) -> Statement:
-        return condition(filter, self.meta) if filter is not None else ("", [])
+    def filtered(self, filter: Filter | None, collection: Collection | None = None) -> Statement:
+        """A filter; the collection says which fields have indexes."""
+        if filter is None:
+            return "", []
+        return condition(filter, self.meta, self._numbers(collection) if collection else frozenset())
 
     def row(self, *, vector: str = "") -> str:
         """What makes a record: id, text, metadata, and the vector as something to be read."""
@@ -226,19 +247,20 @@ class Statements:
         return f"{quoted(self.dialect.columns.id)} > %s::{kind}"
 
     def nearest(
-        self, collection: Collection, query: str, where: str, k: int, *, exact: bool, half: bool
+        self, name: str, metric: Metric, query: str, condition: str, k: int, *, exact: bool, half: int
     ) -> str:
-        """The k nearest with their distances. query: the bound vector; it stands twice when `half`.
+        """The k nearest with their distances. query: the bound vector; `exact` or `half`: it stands twice.
 
-        exact: an order that no index has. half: candidates by an index of half precision, then measured anew.
+        exact: an order that no index has. half: the dimension, where the index is one of half precision: its
+        candidates are measured anew; else 0.
         """
         dialect, columns = self.dialect, self.dialect.columns
-        distance = dialect.distances[collection.metric]
+        distance = dialect.distances[metric]
         measured = distance.sql.format(vector=quoted(columns.vector), query=query)
-        source = self.table(collection.name) + where
+        source = self.table(name) + self.where(condition)
         direction = " DESC" if distance.descending else ""
         if half and not exact:
-            small = f"halfvec({collection.dimension})"
+            small = f"halfvec({half})"
             near = distance.sql.format(vector=f"{quoted(columns.vector)}::{small}", query=f"{query}::{small}")
             source = f"(SELECT * FROM {source} ORDER BY {near}{direction} LIMIT {2 * k}) AS near"
         order = f"distance{direction}"

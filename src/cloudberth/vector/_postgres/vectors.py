@@ -31,6 +31,7 @@ def parameter(connection: Any, psycopg: Any, oid: int, data: bytes) -> BinaryPar
     if oid not in connection.taught:
         connection.adapters.register_dumper(kind, dumper)
         connection.taught.add(oid)
+        connection.reader = None  # A cursor knows what its connection knew when it was made.
     return kind(data)
 
 
