@@ -7,6 +7,7 @@ import math
 import re
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar, Self
@@ -152,8 +153,14 @@ class Milvus(OpenableVectorBackend):
         )
         # Given to create_collection, each would be waited for half a second, however empty it is.
         made = indexes(library, collection, metric, words=words, nullable=new, lite=lite)
-        self.calls.call("create_index", collection.name, made, sync=False)
-        self.calls.call("load_collection", collection.name)
+        try:
+            self.calls.call("create_index", collection.name, made, sync=False)
+            self.calls.call("load_collection", collection.name)
+        except Exception:
+            # A repeat would take the collection for made, and it had no index.
+            with suppress(Exception):
+                self.calls.call("drop_collection", collection.name)
+            raise
         self._loads.drop(collection.name)
         self._fields.pop(collection.name, None)
         self._mixed[collection.name] = (time.monotonic(), False)

@@ -106,6 +106,28 @@ def test_an_answer_that_was_lost_leaves_no_second_record(
     assert _texts(store) == [("a", "x"), ("b", "x")]
 
 
+@pytest.mark.parametrize("step", ["create_index", "load_collection"])
+def test_a_collection_is_made_with_its_index_or_not_at_all(
+    store: VectorStore, monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    assert isinstance(store.backend, Milvus)
+    call = store.backend.calls.call
+    failed: list[str] = []
+
+    def failing(name: str, *given: Any, **named: Any) -> Any:
+        if name == step and not failed:
+            failed.append(name)
+            raise Unavailable("not now")
+        return call(name, *given, **named)
+
+    monkeypatch.setattr(store.backend.calls, "call", failing)
+    store.create("more", 2)
+    assert failed
+    assert call("describe_index", "more", "vector")
+    store.upsert("more", _records("a", "x"))
+    assert [hit.id for hit in store.search("more", [1.0, 2.0])] == ["a"]
+
+
 def test_beyond_what_is_kept_in_memory_it_is_asked_again(
     store: VectorStore, looked_for: list[list[str]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
