@@ -116,15 +116,8 @@ def test_the_whole_life_with_state_in_a_bucket(
     assert answered.code == 0
     assert "no drift" in answered.out
 
-    refused = berth("down", file, "--yes")
-    assert refused.code == 3
-    assert "aws_db_instance" in refused.err
-    assert "--delete-data" in refused.err
-
     removed = berth("down", file, "--yes", "--delete-data")
     assert removed.code == 0, removed.err
-    gone = berth("down", file, "--yes", "--delete-data")
-    assert "nothing to remove" in gone.out
 
 
 class Vault:
@@ -163,6 +156,14 @@ def test_state_in_the_folder_is_kept_from_others_from_loss_and_moves_to_the_buck
     assert moved.code == 0, moved.err
     assert "The state moves" in moved.err
     assert "Nothing to do" in moved.out
+
+    refused = berth("down", file, "--yes")
+    assert refused.code == 3
+    assert "aws_db_instance" in refused.err
+    assert "--delete-data" in refused.err
+    assert berth("down", file, "--yes", "--delete-data").code == 0
+    gone = berth("down", file, "--yes", "--delete-data")
+    assert "nothing to remove" in gone.out
 
 
 def test_what_terraform_refuses_is_shown_with_its_place(berth: Berth, tmp_path: Path) -> None:

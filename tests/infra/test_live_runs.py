@@ -20,6 +20,7 @@ from cloudberth.infra.events import Event, State
 from cloudberth.infra.plan import Action
 from cloudberth.infra.runner import Applied, Runner
 from cloudberth.infra.simulation.standalone import write_mirror
+from thoroughness import MARK
 
 pytestmark = pytest.mark.terraform
 
@@ -95,6 +96,7 @@ def test_what_a_change_replaces(live: Live, write: Write, tmp_path: Path) -> Non
     assert before["aws_lb.front"] == after["aws_lb.front"]
 
 
+@MARK
 def test_a_new_secret_version_replaces_only_itself(live: Live, write: Write, tmp_path: Path) -> None:
     folder = write(STORE)
     runner = live(folder)
@@ -111,6 +113,7 @@ def test_a_new_secret_version_replaces_only_itself(live: Live, write: Write, tmp
     assert {r.action for r in again.managed()} == {Action.NONE}
 
 
+@MARK
 def test_a_launch_template_counts_its_versions(live: Live, write: Write, tmp_path: Path) -> None:
     text = """
 resource "aws_launch_template" "t" {
