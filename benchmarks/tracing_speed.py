@@ -9,7 +9,8 @@ OTLP/HTTP exporter per destination. Every run is a process of its own and the co
 are medians. Sinks are processes of their own and decompress what they take. CPU is that of the application's
 process; our exporter's is shown beside, as it may run elsewhere. "wall" is the time that the application's
 thread needs per span. --faults: the same load while one destination each hangs, answers 503, resets, refuses
-and is slow. Read figures as ratios; nothing is asserted.
+and is slow. --rate: pauses between the traces, as applications have; wall is then the median of a trace, and
+the CPU of the thread holds the pauses. Read figures as ratios; nothing is asserted.
 """
 
 from __future__ import annotations
@@ -43,6 +44,7 @@ DOCUMENTS = [
     for n in range(3)
 ]
 PER_TRACE = 6
+RATE = "TRACING_SPEED_RATE"
 FAULTS = ("ok", "hang", "503", "reset", "refuse", "slow")
 
 
@@ -56,7 +58,10 @@ def main() -> None:
     parser.add_argument("--destinations", default="1,6")
     parser.add_argument("--faults", action="store_true")
     parser.add_argument("--memory", action="store_true")
+    parser.add_argument("--rate", type=float, help="traces a second; as fast as can be without it")
     arguments = parser.parse_args()
+    if arguments.rate:
+        os.environ[RATE] = str(arguments.rate)
     counts = [int(each) for each in arguments.destinations.split(",")]
     print(f"{arguments.spans} spans, median of {arguments.runs} runs; load average {os.getloadavg()[0]:.1f}")
     contestants: dict[str, tuple[str, list[str]]] = {"opentelemetry, no processor": ("peer", [])}
@@ -142,14 +147,18 @@ def trace(open_span: Callable[..., Any]) -> None:
 
 def run_load(open_span: Callable[..., Any], spans: int) -> dict[str, float]:
     rounds = spans // PER_TRACE
-    thread, wall = time.thread_time(), time.perf_counter()
+    pause = 1 / float(os.environ[RATE]) if RATE in os.environ else 0.0
+    walls: list[float] = []
+    thread = time.thread_time()
     for _ in range(rounds):
+        if pause:
+            time.sleep(pause)
+        began = time.perf_counter()
         trace(open_span)
+        walls.append(time.perf_counter() - began)
     count = rounds * PER_TRACE
-    return {
-        "sent": count, "wall": (time.perf_counter() - wall) / count * 1e6,
-        "thread": (time.thread_time() - thread) / count * 1e6,
-    }  # fmt: skip
+    wall = statistics.median(walls) / PER_TRACE if pause else sum(walls) / count
+    return {"sent": count, "wall": wall * 1e6, "thread": (time.thread_time() - thread) / count * 1e6}
 
 
 def ours(spans: str, *urls: str) -> dict[str, float]:
