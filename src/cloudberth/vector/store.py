@@ -50,6 +50,23 @@ _SHORT_FILTER = 500
 _COMPARED_HERE = 50_000
 
 
+class _Fresh:
+    """Forgets what was known of a collection that turns out to be gone. No generator: searches pay for it."""
+
+    __slots__ = ("_known", "_name")
+
+    def __init__(self, known: dict[str, tuple[Collection, float]], name: str) -> None:
+        self._known = known
+        self._name = name
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if kind is not None and issubclass(kind, NotFound | Mismatch):
+            self._known.pop(self._name, None)
+
+
 class VectorStore:
     """One store with its collections. Safe to use from several threads."""
 
@@ -257,11 +274,8 @@ class VectorStore:
         if threshold is not None and collection.metric is Metric.INNER:
             raise InvalidInput("inner products have no scale for a threshold", where="threshold")
         query = DenseQuery(self._vector(collection, vector, "query"), self._k(k), self._filter(filter))
-        try:
+        with self._fresh(collection):
             hits = self._exactly(collection, query) if exact else self._complete(collection, query)
-        except (NotFound, Mismatch):
-            self._known.pop(collection.name, None)
-            raise
         # Built anew, not by `replace`, which takes three times as long: this is done for every hit.
         metric = collection.metric
         scored = [Hit(identity.found(hit.record), hit.raw, dense_score(metric, hit.raw)) for hit in hits]
@@ -348,23 +362,14 @@ class VectorStore:
         return nearest(records, collection.metric, query.vector, query.k)
 
     def _collection(self, name: str) -> Collection:
-        known = self._known.get(name)  # by valid names only
-        if known is not None and time.monotonic() - known[1] < _REMEMBERED:
-            return known[0]
-        name = self._name(name)
-        found, since = self._known.get(name, (None, 0.0))
-        if found is None or time.monotonic() - since > _REMEMBERED:
+        # Only valid names are known, so one that is there as it was given need not be looked at.
+        known = self._known.get(name) or self._known.get(self._name(name))
+        if known is None or time.monotonic() - known[1] > _REMEMBERED:
             return self.describe(name)
-        return found
+        return known[0]
 
-    @contextmanager
-    def _fresh(self, collection: Collection) -> Iterator[None]:
-        """Forget what was known of a collection when it turns out to be gone."""
-        try:
-            yield
-        except (NotFound, Mismatch):
-            self._known.pop(collection.name, None)
-            raise
+    def _fresh(self, collection: Collection) -> _Fresh:
+        return _Fresh(self._known, collection.name)
 
     def _same(self, wanted: Collection) -> Collection:
         found = self.describe(wanted.name)
@@ -413,14 +418,10 @@ class VectorStore:
         """float32, contiguous, of the right dimension; finite, and not zero where an angle is measured."""
         import numpy
 
-        vector: Vector
-        if type(given) is numpy.ndarray and given.dtype == numpy.float32 and given.flags.c_contiguous:
-            vector = given
-        else:
-            try:
-                vector = numpy.ascontiguousarray(given, dtype=numpy.float32)
-            except (TypeError, ValueError):
-                raise InvalidInput("a vector is a list of numbers", where=where) from None
+        try:
+            vector = numpy.ascontiguousarray(given, dtype=numpy.float32)
+        except (TypeError, ValueError):
+            raise InvalidInput("a vector is a list of numbers", where=where) from None
         if vector.shape != (collection.dimension,):
             raise Mismatch(
                 f"the vector has the shape {vector.shape}, the collection {collection.dimension} dimensions",
